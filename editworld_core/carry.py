@@ -1,0 +1,131 @@
+"""Carrying an edit made on a small grid to the full size of the upload.
+
+An engine edits at a few hundred pixels a side. Enlarging its picture would blur everything. What an edit does to
+light and colour is, in a small window, close to an affine map of the colours that were there: so the map is fitted
+window by window on the small pictures, enlarged, and applied to the full-size upload, whose texture stays (He et
+al., Guided Image Filtering, with a colour guide; Chen et al., Bilateral Guided Upsampling). Where no such map
+explains the edit, something new is there, and the enlarged small picture is shown.
+"""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from editworld_core.pixels import Picture, to_float, to_image
+
+RIDGE = 1e-3
+"""Variance, in squared units of 0..1, under which a window is too flat to fit and the map stays a shift of colour."""
+EXPLAINED = 0.05
+"""Root mean square misfit at which the fitted map and the enlarged picture have equal weight."""
+STRIP_ROWS = 64
+
+
+def carry_change(original: Image.Image, small_before: Image.Image, small_after: Image.Image) -> Image.Image:
+    """Make at the size of ``original`` the edit that leads from ``small_before`` to ``small_after``.
+
+    Args:
+        original: the upload, RGB, any size.
+        small_before: ``original`` at the engine's native size.
+        small_after: the engine's edit of ``small_before``, of the same size.
+
+    Returns:
+        RGB image of the size of ``original``: ``original`` itself if the two small ones are equal, ``small_after``
+        itself if it has that size already.
+
+    Raises:
+        ValueError: the small pictures differ in size.
+    """
+    if small_before.size != small_after.size:
+        raise ValueError(f"the small pictures differ in size: {small_before.size} and {small_after.size}")
+    if original.size == small_after.size:
+        return small_after.convert("RGB")
+    before, after = to_float(small_before), to_float(small_after)
+    if np.array_equal(before, after):
+        return original.convert("RGB")
+    if original.width * original.height <= small_after.width * small_after.height:
+        change = cv2.resize(after - before, original.size, interpolation=cv2.INTER_AREA)
+        return to_image(to_float(original) + change)
+    return Image.fromarray(_apply(np.asarray(original.convert("RGB")), _planes(before, after)))
+
+
+def _mean(planes: Picture, radius: int) -> Picture:
+    return cv2.blur(planes, (2 * radius + 1, 2 * radius + 1), borderType=cv2.BORDER_REFLECT)
+
+
+def _planes(before: Picture, after: Picture) -> Picture:
+    """``float32 [16, h, w]``: three rows of four coefficients (gain on R, G, B and shift), the small picture after,
+    and the weight 0..1 of that picture against the map."""
+    height, width = before.shape[:2]
+    radius = max(2, round(0.03 * min(height, width)))
+    gain, shift = _local_maps(before, after, radius)
+    fitted = np.einsum("hwck,hwk->hwc", gain, before) + shift
+    misfit = _mean(((after - fitted) ** 2).mean(-1), max(1, radius // 3))
+    novelty = misfit**2 / (misfit**2 + EXPLAINED**4)
+    coefficients = np.concatenate((gain, shift[..., None]), -1).reshape(height, width, 12)
+    planes = np.concatenate((coefficients, after, novelty[..., None]), -1)
+    return np.ascontiguousarray(planes.transpose(2, 0, 1), np.float32)
+
+
+def _local_maps(before: Picture, after: Picture, radius: int) -> tuple[Picture, Picture]:
+    """Ridge regression of ``after`` on ``before`` in every window, drawn towards "the same plus a shift".
+
+    Returns:
+        Gains [h, w, 3, 3] (target channel, source channel) and shifts [h, w, 3], each the mean over the windows
+        that a pixel lies in.
+    """
+    height, width = before.shape[:2]
+    change = after - before
+    mean_before, mean_change = _mean(before, radius), _mean(change, radius)
+
+    def covariance(other: Picture, mean_other: Picture) -> Picture:
+        products = (before[..., :, None] * other[..., None, :]).reshape(height, width, 9)
+        return (
+            _mean(products, radius).reshape(height, width, 3, 3)
+            - mean_before[..., :, None] * mean_other[..., None, :]
+        )
+
+    spread = covariance(before, mean_before) + RIDGE * np.eye(3, dtype=np.float32)
+    slope = np.linalg.solve(spread, covariance(change, mean_change)).swapaxes(-1, -2)
+    shift = mean_change - np.einsum("hwck,hwk->hwc", slope, mean_before)
+    gain = _mean(slope.reshape(height, width, 9), radius).reshape(height, width, 3, 3)
+    return (gain + np.eye(3, dtype=np.float32)).astype(np.float32), _mean(shift.astype(np.float32), radius)
+
+
+def _apply(original: NDArray[np.uint8], planes: Picture) -> NDArray[np.uint8]:
+    """Enlarge ``planes`` [16, h, w] and apply them to ``original`` [H, W, 3], a strip of rows at a time.
+
+    Twelve coefficients for every pixel of a 12-megapixel photograph would be 600 MB, and slower out of the cache.
+    """
+    height, width = original.shape[:2]
+    small_height = planes.shape[1]
+    wide = np.stack(
+        [cv2.resize(plane, (width, small_height), interpolation=cv2.INTER_CUBIC) for plane in planes], 1
+    )
+    # Enlarging the unit matrix gives the weights of each small row in each full row.
+    weights = cv2.resize(
+        np.eye(small_height, dtype=np.float32), (small_height, height), interpolation=cv2.INTER_CUBIC
+    )
+    result = np.empty_like(original)
+    for top in range(0, height, STRIP_ROWS):
+        strip = slice(top, min(top + STRIP_ROWS, height))
+        used = np.flatnonzero(weights[strip].any(0))
+        rows = slice(used[0], used[-1] + 1)
+        enlarged = weights[strip, rows] @ wide[rows].reshape(rows.stop - rows.start, -1)
+        result[strip] = _blend(original[strip], enlarged.reshape(-1, 16, width))
+    return result
+
+
+def _blend(original: NDArray[np.uint8], planes: Picture) -> NDArray[np.uint8]:
+    """One strip: ``original`` [n, W, 3] under the maps in ``planes`` [n, 16, W], mixed with the picture in them."""
+    source = cv2.split(original.astype(np.float32))
+    novelty = np.clip(planes[:, 15], 0, 1)
+    channels = []
+    for channel in range(3):
+        gains = planes[:, 4 * channel : 4 * channel + 3]
+        mapped = planes[:, 4 * channel + 3] * 255
+        for colour in range(3):
+            mapped += gains[:, colour] * source[colour]
+        mapped += novelty * (planes[:, 12 + channel] * 255 - mapped)
+        channels.append(mapped)
+    return np.rint(np.clip(cv2.merge(channels), 0, 255)).astype(np.uint8)
