@@ -1,0 +1,231 @@
+"""Where an object stands, what stands beside it, and what objects leave behind: puddles, glows, slumped shapes.
+
+Lengths that dynamics name are *units*: pixels of a scene 256 high. ``Spot.px`` turns them into pixels.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from editworld_core.simulation.sprites import Picture, Sprite, flip, load_sprite, resize, stand
+from editworld_core.simulation.stage import Stage
+
+Colour = tuple[float, float, float]
+
+WATER: Colour = (0.62, 0.78, 0.9)
+
+BYSTANDERS = (  # objects that are in some scenes and that no instruction of this project is about
+    *("teddy-bear", "football", "mushroom", "cactus", "bucket", "suitcase"),
+    *("bicycle", "rock", "books", "turtle", "drum", "hedgehog"),
+)
+
+
+@dataclass(frozen=True)
+class Spot:
+    """A free place in a furnished scene: ``picture`` is never written to, ``x`` and ``base`` are pixels."""
+
+    picture: Picture
+    place: str
+    x: float
+    base: float
+    unit: float
+
+    def empty(self) -> Picture:
+        """A fresh copy [H, W, 3] of the scene to draw into."""
+        return self.picture.copy()
+
+    def px(self, units: float) -> int:
+        """``units`` in whole pixels."""
+        return round(units * self.unit)
+
+
+def find_spot(stage: Stage, *places: str, left: float, right: float, height: float) -> Spot:
+    """A spot whose surroundings of ``left``, ``right`` and ``height`` units lie inside the picture.
+
+    In three scenes of ten a bystander stands outside these surroundings, where there is room.
+    """
+    anywhere = stage.chance(0, 1) < 0.35
+    backdrop = stage.backdrop() if anywhere else stage.backdrop(*places)
+    unit = stage.size / 256
+    x = stage.chance((left + 4) * unit, stage.size - (right + 4) * unit)
+    lowest = 246 * unit
+    highest = min(max(backdrop.horizon + 18 * unit, (height + 4) * unit, 0.66 * stage.size), lowest - 4)
+    base = stage.chance(highest, lowest)
+    picture = backdrop.picture.copy()
+    if stage.chance(0, 1) < 0.3:
+        _put_bystander(stage, picture, (x - left * unit, x + right * unit), base, unit)
+    return Spot(picture, backdrop.place, x, base, unit)
+
+
+def _put_bystander(
+    stage: Stage, picture: Picture, taken: tuple[float, float], base: float, unit: float
+) -> None:
+    bystander = load_sprite(stage.choose(BYSTANDERS), round(stage.chance(34, 58) * unit))
+    if stage.chance(0, 1) < 0.5:
+        bystander = flip(bystander)
+    half = bystander.shape[1] * 0.7
+    rooms = ((half, taken[0] - half), (taken[1] + half, picture.shape[1] - half))
+    rooms = tuple(room for room in rooms if room[1] > room[0])
+    if rooms:
+        stand(picture, bystander, stage.chance(*stage.choose(rooms)), base + stage.chance(-8, 4) * unit)
+
+
+def _disc(
+    picture: Picture, x: float, y: float, half_width: float, half_height: float
+) -> tuple[tuple[slice, slice], NDArray[np.float32], NDArray[np.float32]]:
+    """The window of ``picture`` around an ellipse, and there its x and y in radii [h, w]."""
+    y0, y1 = max(int(y - half_height), 0), min(int(y + half_height) + 2, picture.shape[0])
+    x0, x1 = max(int(x - half_width), 0), min(int(x + half_width) + 2, picture.shape[1])
+    rows, columns = np.mgrid[y0 : max(y1, y0), x0 : max(x1, x0)].astype(np.float32)
+    return (
+        (slice(y0, max(y1, y0)), slice(x0, max(x1, x0))),
+        (columns - x) / half_width,
+        (rows - y) / half_height,
+    )
+
+
+def puddle(
+    picture: Picture,
+    x: float,
+    y: float,
+    half_width: float,
+    colour: Colour = WATER,
+    opacity: float = 0.6,
+    flatness: float = 0.26,
+) -> None:
+    """Pour a puddle centred on ``x``, ``y`` (pixels) in place: its outline is wavy, it mirrors what stands above its
+    far shore, and its rim catches the light. ``flatness`` is its height over its width, ``opacity`` in 0..1."""
+    if half_width < 1.5:
+        return
+    half_height = flatness * half_width
+    window, across, down = _disc(picture, x, y, 1.15 * half_width, 1.15 * half_height)
+    across, down = 1.15 * across, 1.15 * down
+    angle = np.arctan2(down, across)
+    outline = 0.95 + 0.06 * np.sin(3 * angle + 1) + 0.04 * np.sin(5 * angle + 2)
+    inside = np.clip((outline - np.hypot(across, down)) * half_height / 1.5, 0, 1)[..., None]
+    rows, columns = window
+    shore = y - 0.5 * half_height
+    source = np.clip(2 * shore - np.arange(rows.start, rows.stop), 0, picture.shape[0] - 1).astype(int)
+    mirrored = picture[source, columns].mean(1, keepdims=True)
+    surface = (0.8 * np.asarray(colour, np.float32) + 0.2 * mirrored) * (0.92 + 0.08 * down[..., None])
+    rim = np.clip(1 - np.abs(outline - 0.12 - np.hypot(across, down)) / 0.07, 0, 1) * (down < 0)
+    surface = np.clip(surface + 0.25 * rim[..., None], 0, 1)
+    region = picture[window]
+    region += opacity * inside * (surface - region)
+
+
+def glow(picture: Picture, x: float, y: float, radius: float, colour: Colour, strength: float) -> None:
+    """Add a soft round light of ``radius`` pixels around ``x``, ``y``, in place."""
+    if radius < 1:
+        return
+    window, across, down = _disc(picture, x, y, radius, radius)
+    light = strength * np.clip(1 - across**2 - down**2, 0, 1)[..., None] ** 2
+    region = picture[window]
+    region += light * np.asarray(colour, np.float32) * (1.15 - region)
+
+
+def slump(sprite: Sprite, t: float, height: float, spread: float) -> Sprite:
+    """What melting makes of a sprite: it sinks to ``height`` of its height, and its foot spreads to ``spread`` of its
+    width, both shares of the original reached at ``t`` = 1."""
+    if t <= 0:
+        return sprite
+    old_height, old_width = sprite.shape[:2]
+    new_height = max(2, round(old_height * (1 + t * (height - 1))))
+    new_width = max(2, round(old_width * max(1.0, 1 + t * (spread - 1))))
+    level = ((np.arange(new_height, dtype=np.float32) + 0.5) / new_height)[:, None]
+    widths = old_width * (1 + t * (spread - 1) * (0.25 + 0.75 * level**1.5))
+    columns = np.arange(new_width, dtype=np.float32)[None] + 0.5 - new_width / 2
+    source_x = columns * old_width / widths + old_width / 2 - 0.5
+    source_y = np.broadcast_to(level * old_height - 0.5, source_x.shape)
+    premultiplied = np.dstack([sprite[..., :3] * sprite[..., 3:], sprite[..., 3]])
+    bent = cv2.remap(
+        premultiplied,
+        source_x.astype(np.float32),
+        source_y.astype(np.float32),
+        cv2.INTER_LINEAR,
+        borderValue=(0, 0, 0, 0),
+    )
+    bent[..., :3] /= np.maximum(bent[..., 3:], 1e-4)
+    return np.clip(bent, 0, 1)
+
+
+def scaled(sprite: Sprite, share: float) -> Sprite:
+    """The sprite at ``share`` of its size, at least two pixels wide and high."""
+    return resize(sprite, max(2, round(sprite.shape[1] * share)), max(2, round(sprite.shape[0] * share)))
+
+
+def smooth(t: float, start: float = 0.0, end: float = 1.0) -> float:
+    """A smooth step from 0 at ``start`` to 1 at ``end``."""
+    share = min(max((t - start) / (end - start), 0.0), 1.0)
+    return share * share * (3 - 2 * share)
+
+
+def glass(height: int, colour: Colour, level: float) -> Sprite:
+    """A drinking glass ``height`` pixels high, filled to ``level`` in 0..1 with a drink of ``colour``."""
+    fine = 2 * height
+    width = round(0.66 * fine)
+    out = np.zeros((fine, width, 4), np.float32)
+    rim, foot, lip = width / 2 - 4, width * 0.36, 0.055 * fine
+    top, bottom = 4 + lip, fine - 4 - 0.6 * lip
+
+    def half(y: float) -> float:
+        return foot + (rim - foot) * (bottom - y) / (bottom - top)
+
+    def body(y0: float, y1: float, inset: float) -> NDArray[np.uint8]:
+        layer = np.zeros((fine, width), np.uint8)
+        a, b = half(y0) - inset, half(y1) - inset
+        corners = [(width / 2 - a, y0), (width / 2 + a, y0), (width / 2 + b, y1), (width / 2 - b, y1)]
+        cv2.fillConvexPoly(layer, np.rint(corners).astype(np.int32), 255)
+        for y, wide in ((y0, a), (y1, b)):
+            cv2.ellipse(layer, (width // 2, round(y)), (round(wide), round(lip * 0.7)), 0, 0, 360, 255, -1)
+        return layer
+
+    def lay(layer: NDArray[np.uint8], paint: Colour, alpha: float) -> None:
+        share = layer[..., None].astype(np.float32) / 255 * alpha
+        total = share + out[..., 3:] * (1 - share)
+        mixed = share * np.asarray(paint, np.float32) + out[..., :3] * out[..., 3:] * (1 - share)
+        out[..., :3] = mixed / np.maximum(total, 1e-4)
+        out[..., 3:] = total
+
+    lay(body(top, bottom, 0), (0.86, 0.94, 0.98), 0.46)
+    if level > 0.02:
+        surface = bottom - 0.05 * fine - level * (0.86 * fine - lip)
+        lay(body(surface, bottom - 0.05 * fine, 0.035 * fine), colour, 0.97)
+        skin = np.zeros((fine, width), np.uint8)
+        axes = (round(half(surface) - 0.035 * fine), round(lip * 0.7))
+        cv2.ellipse(skin, (width // 2, round(surface)), axes, 0, 0, 360, 255, -1)
+        lay(skin, tuple(0.75 * c + 0.25 for c in colour), 1.0)
+    edge = np.zeros((fine, width), np.uint8)
+    thick = max(2, round(0.022 * fine))
+    for side in (-1, 1):
+        start, stop = (width / 2 + side * half(top), top), (width / 2 + side * half(bottom), bottom)
+        cv2.line(edge, tuple(map(round, start)), tuple(map(round, stop)), 255, thick, cv2.LINE_AA)
+    cv2.ellipse(
+        edge, (width // 2, round(top)), (round(rim), round(lip * 0.7)), 0, 0, 360, 255, thick, cv2.LINE_AA
+    )
+    cv2.ellipse(
+        edge, (width // 2, round(bottom)), (round(foot), round(lip * 0.7)), 0, 0, 180, 255, thick, cv2.LINE_AA
+    )
+    lay(edge, (0.66, 0.8, 0.9), 0.95)
+    shine = np.zeros((fine, width), np.uint8)
+    x = round(width / 2 - 0.62 * foot)
+    cv2.line(
+        shine,
+        (x - round(0.04 * fine), round(top + 0.12 * fine)),
+        (x, round(bottom - 0.15 * fine)),
+        255,
+        2 * thick,
+    )
+    lay(shine, (1, 1, 1), 0.5)
+    return resize(out, round(width / 2), height)
+
+
+DRINKS: dict[str, Colour] = {
+    "milk": (0.97, 0.96, 0.92),
+    "orange juice": (1.0, 0.62, 0.08),
+    "tomato juice": (0.83, 0.15, 0.1),
+    "grape juice": (0.42, 0.12, 0.5),
+    "cola": (0.22, 0.1, 0.06),
+}
