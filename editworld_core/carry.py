@@ -14,10 +14,11 @@ from PIL import Image
 
 from editworld_core.pixels import Picture, to_float, to_image
 
-RIDGE = 1e-3
-"""Variance, in squared units of 0..1, under which a window is too flat to fit and the map stays a shift of colour."""
+RIDGE = 3e-4
+"""Variance (squared units of 0..1) below which a window is too flat to fit, and the map stays a shift of colour."""
 EXPLAINED = 0.05
 """Root mean square misfit at which the fitted map and the enlarged picture have equal weight."""
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 STRIP_ROWS = 64
 
 
@@ -53,13 +54,16 @@ def _mean(planes: Picture, radius: int) -> Picture:
     return cv2.blur(planes, (2 * radius + 1, 2 * radius + 1), borderType=cv2.BORDER_REFLECT)
 
 
+def _mean(planes: Picture, radius: int) -> Picture:
+    return cv2.blur(planes, (2 * radius + 1, 2 * radius + 1), borderType=cv2.BORDER_REFLECT)
+
+
 def _planes(before: Picture, after: Picture) -> Picture:
-    """``float32 [16, h, w]``: three rows of four coefficients (gain on R, G, B and shift), the small picture after,
-    and the weight 0..1 of that picture against the map."""
+    """What is enlarged, ``float32 [16, h, w]``: for each of R, G, B the gains on R, G, B and the shift; the small
+    picture after; and its weight 0..1 against the map."""
     height, width = before.shape[:2]
     radius = max(2, round(0.03 * min(height, width)))
-    gain, shift = _local_maps(before, after, radius)
-    fitted = np.einsum("hwck,hwk->hwc", gain, before) + shift
+    gain, shift, fitted = _local_maps(before, after, radius)
     misfit = _mean(((after - fitted) ** 2).mean(-1), max(1, radius // 3))
     novelty = misfit**2 / (misfit**2 + EXPLAINED**4)
     coefficients = np.concatenate((gain, shift[..., None]), -1).reshape(height, width, 12)
@@ -67,29 +71,33 @@ def _planes(before: Picture, after: Picture) -> Picture:
     return np.ascontiguousarray(planes.transpose(2, 0, 1), np.float32)
 
 
-def _local_maps(before: Picture, after: Picture, radius: int) -> tuple[Picture, Picture]:
-    """Ridge regression of ``after`` on ``before`` in every window, drawn towards "the same plus a shift".
+def _local_maps(before: Picture, after: Picture, radius: int) -> tuple[Picture, Picture, Picture]:
+    """Ridge regression of the change on ``before`` in every window, drawn towards "the same plus a shift".
+
+    The finest detail is a fourth regressor: engines blur a little, and what is merely lost of the detail must count
+    neither as misfit nor as lower contrast. The map that is returned leaves it out, and so puts the detail back.
 
     Returns:
         Gains [h, w, 3, 3] (target channel, source channel) and shifts [h, w, 3], each the mean over the windows
-        that a pixel lies in.
+        that a pixel lies in; and what the whole regression makes of ``before`` [h, w, 3].
     """
     height, width = before.shape[:2]
     change = after - before
-    mean_before, mean_change = _mean(before, radius), _mean(change, radius)
+    luma = before @ LUMA
+    source = np.concatenate((before, (luma - cv2.GaussianBlur(luma, (0, 0), 1.0))[..., None]), -1)
+    mean_source, mean_change = _mean(source, radius), _mean(change, radius)
 
     def covariance(other: Picture, mean_other: Picture) -> Picture:
-        products = (before[..., :, None] * other[..., None, :]).reshape(height, width, 9)
-        return (
-            _mean(products, radius).reshape(height, width, 3, 3)
-            - mean_before[..., :, None] * mean_other[..., None, :]
-        )
+        products = (source[..., :, None] * other[..., None, :]).reshape(height, width, -1)
+        product_of_means = mean_source[..., :, None] * mean_other[..., None, :]
+        return _mean(products, radius).reshape(product_of_means.shape) - product_of_means
 
-    spread = covariance(before, mean_before) + RIDGE * np.eye(3, dtype=np.float32)
+    spread = covariance(source, mean_source) + RIDGE * np.eye(4, dtype=np.float32)
     slope = np.linalg.solve(spread, covariance(change, mean_change)).swapaxes(-1, -2)
-    shift = mean_change - np.einsum("hwck,hwk->hwc", slope, mean_before)
-    gain = _mean(slope.reshape(height, width, 9), radius).reshape(height, width, 3, 3)
-    return (gain + np.eye(3, dtype=np.float32)).astype(np.float32), _mean(shift.astype(np.float32), radius)
+    shift = _mean(mean_change - np.einsum("hwck,hwk->hwc", slope, mean_source), radius)
+    slope = _mean(slope.reshape(height, width, 12), radius).reshape(height, width, 3, 4)
+    fitted = before + np.einsum("hwck,hwk->hwc", slope, source) + shift
+    return slope[..., :3] + np.eye(3, dtype=np.float32), shift, fitted
 
 
 def _apply(original: NDArray[np.uint8], planes: Picture) -> NDArray[np.uint8]:
