@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from editworld_core.simulation.sprites import Picture, Sprite, flip, load_sprite, resize, stand
+from editworld_core.simulation.sprites import Picture, Sprite, fade, flip, load_sprite, resize, stand
 from editworld_core.simulation.stage import Stage
 
 Colour = tuple[float, float, float]
@@ -67,9 +67,9 @@ def _put_bystander(
         bystander = flip(bystander)
     half = bystander.shape[1] * 0.7
     rooms = ((half, taken[0] - half), (taken[1] + half, picture.shape[1] - half))
-    rooms = tuple(room for room in rooms if room[1] > room[0])
-    if rooms:
-        stand(picture, bystander, stage.chance(*stage.choose(rooms)), base + stage.chance(-8, 4) * unit)
+    free = [room for room in rooms if room[1] > room[0]]
+    if free:
+        stand(picture, bystander, stage.chance(*stage.choose(free)), base + stage.chance(-8, 4) * unit)
 
 
 def _disc(
@@ -116,6 +116,18 @@ def puddle(
     region += opacity * inside * (surface - region)
 
 
+def blend(first: Colour, second: Colour, share: float) -> Colour:
+    """``share`` of the way from the first colour to the second."""
+    red, green, blue = (a + share * (b - a) for a, b in zip(first, second, strict=True))
+    return red, green, blue
+
+
+def main_colour(sprite: Sprite) -> Colour:
+    """The median colour (RGB) of the opaque part of ``sprite``."""
+    red, green, blue = np.median(sprite[sprite[..., 3] > 0.9][:, :3], axis=0).tolist()
+    return red, green, blue
+
+
 def glow(picture: Picture, x: float, y: float, radius: float, colour: Colour, strength: float) -> None:
     """Add a soft round light of ``radius`` pixels around ``x``, ``y``, in place."""
     if radius < 1:
@@ -146,7 +158,7 @@ def slump(sprite: Sprite, t: float, height: float, spread: float) -> Sprite:
         source_y.astype(np.float32),
         cv2.INTER_LINEAR,
         borderValue=(0, 0, 0, 0),
-    )
+    ).astype(np.float32)
     bent[..., :3] /= np.maximum(bent[..., 3:], 1e-4)
     return np.clip(bent, 0, 1)
 
@@ -154,6 +166,39 @@ def slump(sprite: Sprite, t: float, height: float, spread: float) -> Sprite:
 def scaled(sprite: Sprite, share: float) -> Sprite:
     """The sprite at ``share`` of its size, at least two pixels wide and high."""
     return resize(sprite, max(2, round(sprite.shape[1] * share)), max(2, round(sprite.shape[0] * share)))
+
+
+def _over(top: Sprite, bottom: Sprite) -> Sprite:
+    """``top`` composited over ``bottom``, both on the same base and centre."""
+    height, width = max(top.shape[0], bottom.shape[0]), max(top.shape[1], bottom.shape[1])
+    mix = np.zeros((height, width, 4), np.float32)
+    for sprite in (bottom, top):
+        h, w = sprite.shape[:2]
+        left = (width - w) // 2
+        region = mix[height - h :, left : left + w]
+        region *= 1 - sprite[..., 3:]
+        region += np.dstack([sprite[..., :3] * sprite[..., 3:], sprite[..., 3]])
+    mix[..., :3] /= np.maximum(mix[..., 3:], 1e-4)
+    return np.clip(mix, 0, 1)
+
+
+def morph(first: Sprite, second: Sprite, t: float) -> Sprite:
+    """Like ``crossfade``, but solid in between: the second appears over the first, then the first goes."""
+    if t <= 0 or t >= 1:
+        return second if t >= 1 else first
+    return _over(fade(second, min(1.0, 2 * t)), fade(first, min(1.0, 2 - 2 * t)))
+
+
+def torn(sprite: Sprite, tooth: float = 0.09) -> tuple[Sprite, Sprite]:
+    """The upper and the lower half of ``sprite``, torn along a zigzag with teeth of ``tooth`` of its height."""
+    height, width = sprite.shape[:2]
+    teeth = np.abs((np.arange(width) * 5 / width) % 1 - 0.5) * 2
+    line = height * (0.5 + tooth * (teeth - 0.5))
+    above = np.clip(line[None] - np.arange(height)[:, None], 0, 1)[..., None].astype(np.float32)
+    upper, lower = sprite.copy(), sprite.copy()
+    upper[..., 3:] *= above
+    lower[..., 3:] *= 1 - above
+    return upper[: round(0.56 * height)], lower[round(0.44 * height) :]
 
 
 def smooth(t: float, start: float = 0.0, end: float = 1.0) -> float:
@@ -196,7 +241,7 @@ def glass(height: int, colour: Colour, level: float) -> Sprite:
         skin = np.zeros((fine, width), np.uint8)
         axes = (round(half(surface) - 0.035 * fine), round(lip * 0.7))
         cv2.ellipse(skin, (width // 2, round(surface)), axes, 0, 0, 360, 255, -1)
-        lay(skin, tuple(0.75 * c + 0.25 for c in colour), 1.0)
+        lay(skin, blend(colour, (1.0, 1.0, 1.0), 0.25), 1.0)
     edge = np.zeros((fine, width), np.uint8)
     thick = max(2, round(0.022 * fine))
     for side in (-1, 1):

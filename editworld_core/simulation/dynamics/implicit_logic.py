@@ -7,8 +7,30 @@ import numpy as np
 
 from editworld_core.categories import Category
 from editworld_core.simulation.dynamic import Happening, dynamic
-from editworld_core.simulation.props import DRINKS, Spot, find_spot, glass, glow, puddle, scaled, smooth
-from editworld_core.simulation.sprites import Picture, Sprite, load_sprite, paste, rotate, shadow, stand, tint
+from editworld_core.simulation.props import (
+    DRINKS,
+    Spot,
+    blend,
+    find_spot,
+    glass,
+    glow,
+    main_colour,
+    puddle,
+    scaled,
+    smooth,
+    torn,
+)
+from editworld_core.simulation.sprites import (
+    Picture,
+    Sprite,
+    load_sprite,
+    paste,
+    resize,
+    rotate,
+    shadow,
+    stand,
+    tint,
+)
 from editworld_core.simulation.stage import Stage
 
 
@@ -67,18 +89,6 @@ def knock_over_glass(stage: Stage) -> Happening:
     return Happening(frame, {"drink": drink, "place": spot.place})
 
 
-def _cracked_shell(egg: Sprite) -> tuple[Sprite, Sprite]:
-    """The upper and the lower half of ``egg``, torn along a zigzag."""
-    height, width = egg.shape[:2]
-    teeth = np.abs((np.arange(width) * 5 / width) % 1 - 0.5) * 2
-    line = height * (0.5 + 0.09 * (teeth - 0.5))
-    above = np.clip(line[None] - np.arange(height)[:, None], 0, 1)[..., None].astype(np.float32)
-    upper, lower = egg.copy(), egg.copy()
-    upper[..., 3:] *= above
-    lower[..., 3:] *= 1 - above
-    return upper[: round(0.56 * height)], lower[round(0.44 * height) :]
-
-
 @dynamic(
     category=Category.IMPLICIT_LOGIC,
     keywords=("egg", "shell", "yolk"),
@@ -114,7 +124,7 @@ def break_egg(stage: Stage) -> Happening:
     half = 0.72 * height
     spot = find_spot(stage, "table", "kitchen", "street", "garden", left=half, right=half, height=height)
     egg = load_sprite("egg", spot.px(height))
-    upper, lower = _cracked_shell(egg)
+    upper, lower = torn(egg)
     tall, wide = egg.shape[:2]
 
     def frame(t: float) -> Picture:
@@ -139,7 +149,7 @@ def break_egg(stage: Stage) -> Happening:
     return Happening(frame, {"place": spot.place})
 
 
-BALLOONS = {"red": 0, "blue": 120, "green": 65, "yellow": 35, "purple": 150}  # turns of OpenCV's hue, 0..179
+BALLOONS = {"red": 0, "blue": 112, "green": 65, "yellow": 25, "purple": 138}  # turns of OpenCV's hue, 0..179
 
 
 def _recolour(balloon: Sprite, hue: int) -> Sprite:
@@ -216,8 +226,8 @@ def pop_balloon(stage: Stage) -> Happening:
         for place, (scrap, turn) in enumerate(zip(scraps, (-60, 35, 80, -25, 50), strict=True)):
             x = spot.x + (place - 2) * 0.2 * tall * (0.4 + 0.6 * fallen)
             floor = spot.base + (-4, 3, -8, 4, -3)[place] * spot.unit
-            flat = scaled(rotate(scrap, turn * fallen), 1.0)
-            squashed = cv2.resize(flat, None, fx=1.0, fy=1 - 0.45 * fallen, interpolation=cv2.INTER_AREA)
+            flat = rotate(scrap, turn * fallen)
+            squashed = resize(flat, flat.shape[1], round(flat.shape[0] * (1 - 0.45 * fallen)))
             if fallen > 0.9:
                 shadow(picture, squashed, x, floor, 0.3)
             paste(picture, squashed, x, floor - (1 - fallen) * (0.55 + 0.06 * place) * tall)
@@ -230,12 +240,16 @@ def _bitten(food: Sprite, eaten: float) -> Sprite:
     """``food`` with the share ``eaten`` bitten off its right side in scallops."""
     height, width = food.shape[:2]
     rows, columns = np.mgrid[:height, :width].astype(np.float32)
-    edge = width * (1 - eaten) - 0.04 * width + 0.0 * rows
+    edge = width * (0.96 - eaten)
     radius = height / 6
     teeth = np.abs((rows / (2 * radius)) % 1 - 0.5) * 2 * radius
     scallop = np.sqrt(np.clip(radius**2 - teeth**2, 0, None))
     left = food.copy()
     left[..., 3] *= np.clip(edge - scallop * min(1.0, 4 * eaten) - columns + 0.5 * radius, 0, 1)
+    solid = (left[..., 3] > 0.1).astype(np.uint8)
+    _, parts, statistics, _ = cv2.connectedComponentsWithStats(solid)
+    largest = 1 + int(statistics[1:, cv2.CC_STAT_AREA].argmax())
+    left[..., 3] *= (parts == largest) | (solid == 0)  # no candle flame stays in the air
     return left
 
 
@@ -285,8 +299,7 @@ def eat_food(stage: Stage) -> Happening:
     animal = load_sprite(eater, spot.px(share * height))
     ground = spot.empty()
     stand(ground, animal, spot.x + 0.58 * food.shape[1] + 0.5 * animal.shape[1], spot.base)
-    colours = food[food[..., 3] > 0.9][:, :3]
-    crumb = tuple(float(c) for c in np.median(colours, axis=0))
+    crumb = main_colour(food)
     crumbs = (
         (0.08, 0.0, 0.07),
         (0.2, 0.02, 0.05),
@@ -298,7 +311,7 @@ def eat_food(stage: Stage) -> Happening:
 
     def frame(t: float) -> Picture:
         picture = ground.copy()
-        eaten = 0.68 * smooth(t)
+        eaten = 0.62 * smooth(t)
         stand(picture, _bitten(food, eaten) if eaten else food, spot.x, spot.base, 0.45)
         for across, down, radius in crumbs if t > 0 else ():
             centre = (
@@ -306,7 +319,7 @@ def eat_food(stage: Stage) -> Happening:
                 round(spot.base - 3 * spot.unit + down * food.shape[0]),
             )
             size = max(1, round(radius * food.shape[0] * smooth(t)))
-            dark = tuple(0.6 * c for c in crumb)
+            dark = blend(crumb, (0.0, 0.0, 0.0), 0.4)
             cv2.ellipse(
                 picture,
                 (centre[0], centre[1] + 1),
@@ -397,8 +410,8 @@ def switch_on_lamp(stage: Stage) -> Happening:
     draw, x, y = (_floor_lamp if subject == "lamp" else _hanging_bulb)(stage, spot)
     rows, columns = np.mgrid[: stage.size, : stage.size].astype(np.float32) / stage.size
     reach = np.hypot(rows - y / stage.size, columns - x / stage.size)[..., None]
-    warm = np.float32((1.22, 1.1, 0.86)) * (1.08 - 0.42 * np.clip(reach / 0.9, 0, 1))
-    dim = np.float32((0.24, 0.27, 0.4))
+    warm = np.array((1.22, 1.1, 0.86), np.float32) * (1.08 - 0.42 * np.clip(reach / 0.9, 0, 1))
+    dim = np.array((0.24, 0.27, 0.4), np.float32)
 
     def frame(t: float) -> Picture:
         light = smooth(t)

@@ -5,11 +5,11 @@ import numpy as np
 
 from editworld_core.categories import Category
 from editworld_core.simulation.dynamic import Happening, dynamic
-from editworld_core.simulation.props import Spot, find_spot, scaled, smooth
+from editworld_core.simulation.props import Spot, find_spot, main_colour, morph, scaled, slump, smooth, torn
 from editworld_core.simulation.sprites import (
     Picture,
     Sprite,
-    crossfade,
+    fade,
     load_sprite,
     paste,
     resize,
@@ -58,11 +58,12 @@ def wilt_flower(stage: Stage) -> Happening:
     fresh = load_sprite(subject, spot.px(height))
     wilted = load_sprite("wilted-flower", spot.px(0.86 * height))
     brown = (0.62, 0.36, 0.3) if subject == "rose" else (0.62, 0.34, 0.55)
-    wilted = tint(wilted, brown, 0.55)
+    wilted = tint(wilted, brown, 0.75)
 
     def frame(t: float) -> Picture:
         picture = spot.empty()
-        stand(picture, crossfade(fresh, wilted, smooth(t)), spot.x, spot.base, 0.35)
+        drooping = slump(tint(fresh, brown, 0.9 * smooth(t, 0, 0.6)), smooth(t, 0, 0.7), 0.75, 1.0)
+        stand(picture, morph(drooping, wilted, smooth(t, 0.5, 0.9)), spot.x, spot.base, 0.35)
         return picture
 
     return Happening(frame, {"subject": subject, "place": spot.place})
@@ -141,8 +142,7 @@ def grow_old(stage: Stage) -> Happening:
     spot = Spot(backdrop.picture, backdrop.place, stage.chance(96, 160) * unit, chin, unit)
     young = load_sprite(f"{subject}-{tone}", spot.px(height))
     aged = load_sprite(f"{AGED[subject]}-{tone}", spot.px(0.95 * height))
-    rows = young[round(0.62 * young.shape[0]) : round(0.72 * young.shape[0]), :, :]
-    skin = tuple(float(c) for c in np.median(rows[rows[..., 3] > 0.9][:, :3], axis=0))
+    skin = main_colour(young[round(0.62 * young.shape[0]) : round(0.72 * young.shape[0])])
     depth = stage.size - round(chin) + round(0.1 * young.shape[0])
     bust = _bust(young, stage.choose(CLOTHES), skin, depth)
     ground = spot.empty()
@@ -150,7 +150,7 @@ def grow_old(stage: Stage) -> Happening:
 
     def frame(t: float) -> Picture:
         picture = ground.copy()
-        paste(picture, crossfade(young, aged, smooth(t)), spot.x, chin)
+        paste(picture, morph(young, aged, smooth(t)), spot.x, chin)
         return picture
 
     words = {"subject": subject, "aged": AGED[subject].replace("-", " "), "place": spot.place}
@@ -200,7 +200,7 @@ def grow_tree(stage: Stage) -> Happening:
         size = 0.3 + 0.7 * smooth(t)
         shape = resize(grown, round(grown.shape[1] * size), round(grown.shape[0] * size))
         picture = spot.empty()
-        stand(picture, crossfade(scaled(young, 1 + 0.4 * t), shape, smooth(t, 0, 0.5)), spot.x, spot.base)
+        stand(picture, morph(scaled(young, 1 + 0.4 * t), shape, smooth(t, 0, 0.5)), spot.x, spot.base)
         return picture
 
     return Happening(frame, {"subject": subject, "place": spot.place})
@@ -247,7 +247,7 @@ def abandon_house(stage: Stage) -> Happening:
 
     def frame(t: float) -> Picture:
         picture = spot.empty()
-        stand(picture, crossfade(house, ruin, smooth(t)), spot.x, spot.base)
+        stand(picture, morph(house, ruin, smooth(t)), spot.x, spot.base)
         return picture
 
     return Happening(frame, {"subject": subject, "place": spot.place})
@@ -288,15 +288,22 @@ def hatch_egg(stage: Stage) -> Happening:
     half = 0.56 * height
     spot = find_spot(stage, "garden", "meadow", "table", "kitchen", left=half, right=half, height=height)
     egg = load_sprite("egg", spot.px(height))
+    cap, _ = torn(egg)
     chick = load_sprite("hatching-chick", spot.px(1.05 * height))
     colours = chick[..., :3]
     shell = np.clip((colours.min(-1) - 0.42) / 0.12, 0, 1)[..., None]
     chick = chick.copy()
-    chick[..., :3] += shell * (np.clip(colours * np.float32((1.0, 0.76, 0.56)), 0, 1) - colours)
+    chick[..., :3] += shell * (np.clip(colours * np.array((1.0, 0.76, 0.56), np.float32), 0, 1) - colours)
 
     def frame(t: float) -> Picture:
         picture = spot.empty()
-        stand(picture, crossfade(egg, chick, smooth(t)), spot.x, spot.base)
+        hatched = smooth(t, 0.3, 1)
+        if hatched <= 0:
+            stand(picture, egg, spot.x, spot.base)
+            return picture
+        stand(picture, scaled(chick, 0.82 + 0.18 * hatched), spot.x, spot.base)
+        lifted = 0.44 + 0.6 * hatched
+        paste(picture, fade(cap, 1 - hatched), spot.x, spot.base - lifted * egg.shape[0])
         return picture
 
     return Happening(frame, {"place": spot.place})

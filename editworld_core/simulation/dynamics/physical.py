@@ -4,7 +4,17 @@ import numpy as np
 
 from editworld_core.categories import Category
 from editworld_core.simulation.dynamic import Happening, dynamic
-from editworld_core.simulation.props import DRINKS, find_spot, glass, glow, puddle, scaled, slump, smooth
+from editworld_core.simulation.props import (
+    DRINKS,
+    find_spot,
+    glass,
+    glow,
+    main_colour,
+    puddle,
+    scaled,
+    slump,
+    smooth,
+)
 from editworld_core.simulation.sprites import Picture, fade, load_sprite, paste, resize, stand
 from editworld_core.simulation.stage import Stage
 
@@ -104,7 +114,7 @@ def burn_candle(stage: Stage) -> Happening:
     candle = load_sprite("candle", spot.px(0.75 * height))
     cut = round(0.68 * candle.shape[0])
     head, stem = candle[:cut], candle[cut:]
-    wax = tuple(float(c) for c in np.median(stem[stem[..., 3] > 0.9][:, :3], axis=0))
+    wax = main_colour(stem)
     tall = spot.px(height) - cut
 
     def frame(t: float) -> Picture:
@@ -153,7 +163,7 @@ def melt_ice(stage: Stage) -> Happening:
     """An ice cube or an ice cream melts into a puddle of its own colour."""
     subject = stage.choose(("ice cube", "ice cream"))
     height = stage.chance(85, 120) if subject == "ice cube" else stage.chance(115, 155)
-    half = 0.75 * height if subject == "ice cube" else 0.5 * height
+    half = 0.75 * height if subject == "ice cube" else 0.62 * height
     spot = find_spot(stage, "table", "kitchen", "street", "beach", left=half, right=half, height=height)
     ice = load_sprite(subject.replace(" ", "-"), spot.px(height))
     rigid = round((0.0 if subject == "ice cube" else 0.36) * ice.shape[0])
@@ -166,7 +176,7 @@ def melt_ice(stage: Stage) -> Happening:
         puddle(picture, spot.x, spot.base - 3, melted * 0.86 * half * spot.unit, colour, 0.9)
         if rigid:
             stand(picture, cone, spot.x, spot.base, 0.4)
-            paste(picture, slump(soft, melted, 0.22, 0.85), spot.x, spot.base - rigid + 0.35 * melted * rigid)
+            paste(picture, slump(soft, melted, 0.16, 0.85), spot.x, spot.base - rigid + 0.35 * melted * rigid)
         else:
             shrunk = scaled(slump(soft, melted, 0.35, 1.0), 1 - 0.45 * melted)
             stand(picture, shrunk, spot.x, spot.base, 0.4 * (1 - melted))
