@@ -1,4 +1,4 @@
-"""Where an object stands, what stands beside it, and what objects leave behind: puddles, glows, slumped shapes.
+"""Where an object stands, what stands beside it, and what it leaves behind: puddles, glows, slumped shapes.
 
 Lengths that dynamics name are *units*: pixels of a scene 256 high. ``Spot.px`` turns them into pixels.
 """
@@ -95,8 +95,11 @@ def puddle(
     opacity: float = 0.6,
     flatness: float = 0.26,
 ) -> None:
-    """Pour a puddle centred on ``x``, ``y`` (pixels) in place: its outline is wavy, it mirrors what stands above its
-    far shore, and its rim catches the light. ``flatness`` is its height over its width, ``opacity`` in 0..1."""
+    """Pour a puddle centred on ``x``, ``y`` (pixels), in place.
+
+    Its outline is wavy, it mirrors what stands above its far shore, and its rim catches the light. ``flatness`` is
+    its height over its width; ``opacity`` lies in 0..1.
+    """
     if half_width < 1.5:
         return
     half_height = flatness * half_width
@@ -139,8 +142,11 @@ def glow(picture: Picture, x: float, y: float, radius: float, colour: Colour, st
 
 
 def slump(sprite: Sprite, t: float, height: float, spread: float) -> Sprite:
-    """What melting makes of a sprite: it sinks to ``height`` of its height, and its foot spreads to ``spread`` of its
-    width, both shares of the original reached at ``t`` = 1."""
+    """What melting makes of a sprite.
+
+    It sinks to ``height`` of its height, and its foot spreads to ``spread`` of its width; both shares of the
+    original are reached at ``t`` = 1.
+    """
     if t <= 0:
         return sprite
     old_height, old_width = sprite.shape[:2]
@@ -190,7 +196,7 @@ def morph(first: Sprite, second: Sprite, t: float) -> Sprite:
 
 
 def torn(sprite: Sprite, tooth: float = 0.09) -> tuple[Sprite, Sprite]:
-    """The upper and the lower half of ``sprite``, torn along a zigzag with teeth of ``tooth`` of its height."""
+    """The upper and the lower half of ``sprite``, torn along a zigzag; ``tooth`` is a share of its height."""
     height, width = sprite.shape[:2]
     teeth = np.abs((np.arange(width) * 5 / width) % 1 - 0.5) * 2
     line = height * (0.5 + tooth * (teeth - 0.5))

@@ -261,9 +261,10 @@ def burn_wood(stage: Stage) -> Happening:
         "what if I empty a bottle of {drink} into the glass?",
         "the glass is full of {drink}",
         "give me a full glass of {drink}",
-        "a jug of {drink} is tipped over the glass",
+        "somebody empties a jug of {drink} into the glass",
         "what does the glass look like with {drink} in it?",
-        "somebody brings the {drink}",
+        "the empty glass gets {drink} up to the brim",
+        "a glass of {drink}, please",
     ),
     held_out=(
         "make it a glass of {drink}",
