@@ -1,0 +1,1 @@
+"""Making triplets: the record format, and one module for each branch that writes it."""

@@ -1,0 +1,1 @@
+"""Measuring editors: benchmark runs and their reports."""
