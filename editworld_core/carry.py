@@ -54,10 +54,6 @@ def _mean(planes: Picture, radius: int) -> Picture:
     return cv2.blur(planes, (2 * radius + 1, 2 * radius + 1), borderType=cv2.BORDER_REFLECT)
 
 
-def _mean(planes: Picture, radius: int) -> Picture:
-    return cv2.blur(planes, (2 * radius + 1, 2 * radius + 1), borderType=cv2.BORDER_REFLECT)
-
-
 def _planes(before: Picture, after: Picture) -> Picture:
     """What is enlarged, ``float32 [16, h, w]``: for each of R, G, B the gains on R, G, B and the shift; the small
     picture after; and its weight 0..1 against the map."""

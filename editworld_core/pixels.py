@@ -10,7 +10,7 @@ Picture = NDArray[np.float32]
 
 def to_float(image: Image.Image) -> Picture:
     """RGB image to ``float32 [H, W, 3]`` in 0..1."""
-    return np.asarray(image.convert("RGB"), np.float32) / 255
+    return np.asarray(image.convert("RGB"), np.float32) / np.float32(255)
 
 
 def to_image(array: ArrayLike) -> Image.Image:

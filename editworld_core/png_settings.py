@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import math
 import os
 import uuid
 from collections.abc import Callable
@@ -75,12 +74,9 @@ def _whole(low: int, high: int) -> Callable[[object], bool]:
     return lambda value: isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
 
 
-def _number(value: object) -> bool:
-    return (
-        isinstance(value, int | float)
-        and not isinstance(value, bool)
-        and math.isfinite(value)
-        and 0 <= value <= 100
+def _number(low: float, high: float) -> Callable[[object], bool]:
+    return lambda value: (
+        isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
     )
 
 
@@ -95,14 +91,14 @@ def _words(value: object) -> bool:
 _CHECKS: dict[str, Callable[[object], bool]] = {
     "engine": lambda value: isinstance(value, str) and 0 < len(value) <= 500,
     "steps": _maybe(_whole(1, 1000)),
-    "text_guidance": _maybe(_number),
-    "image_guidance": _maybe(_number),
+    "text_guidance": _maybe(_number(0, 50)),
+    "image_guidance": _maybe(_number(0, 50)),
     "seed": _maybe(_whole(0, 2**32 - 1)),
     "post_edit": lambda value: isinstance(value, bool),
     "mask_rule": lambda value: value in get_args(MaskRule),
-    "mask_threshold": _number,
+    "mask_threshold": _number(0, 100),
     "keywords": _words,
-    "feather": _whole(0, 1000),
+    "feather": _whole(0, 256),
 }
 
 
