@@ -7,11 +7,19 @@ painted, and its horizon comes along, since perspective needs it.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from editworld_core.simulation.props import Spot, smooth
 from editworld_core.simulation.sprites import Picture, Sprite, crossfade, flip, load_sprite, stand
 from editworld_core.simulation.stage import Stage
 
-LANDMARKS = ("rock", "log", "bucket", "suitcase", "tree")  # beside the object in some scenes, and never touched
+LANDMARKS = (
+    "rock",
+    "log",
+    "bucket",
+    "suitcase",
+    "tree",
+)  # beside the object in some scenes, and never touched
 
 
 @dataclass(frozen=True)
@@ -45,6 +53,12 @@ def find_open_spot(
         if free:
             stand(picture, landmark, stage.chance(*stage.choose(free)), row - 4 * unit)
     return OpenSpot(picture, backdrop.place, x, row, unit, backdrop.horizon)
+
+
+def tight(sprite: Sprite) -> Sprite:
+    """The sprite cropped to its visible part."""
+    rows, columns = np.nonzero(sprite[..., 3] > 0.02)
+    return sprite[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
 
 
 def either_way(stage: Stage, sprites: Sequence[Sprite]) -> list[Sprite]:

@@ -1,4 +1,4 @@
-"""Exaggeration: changes beyond what is natural, in size, shape and heat."""
+"""Exaggeration: changes beyond what is natural, in shape, size and heat."""
 
 import cv2
 import numpy as np
@@ -6,8 +6,8 @@ import numpy as np
 from editworld_core.categories import Category
 from editworld_core.simulation.dynamic import Happening, dynamic
 from editworld_core.simulation.open_ground import either_way, find_open_spot
-from editworld_core.simulation.props import find_spot, glow, scaled, smooth
-from editworld_core.simulation.sprites import Picture, Sprite, fade, flip, load_sprite, paste, resize, stand, tint
+from editworld_core.simulation.props import find_spot, scaled, smooth
+from editworld_core.simulation.sprites import Picture, Sprite, flip, load_sprite, paste, resize, stand
 from editworld_core.simulation.stage import Stage
 
 OUTDOORS = ("meadow", "hills", "beach", "desert", "snowfield")
@@ -22,27 +22,20 @@ def _warp(sprite: Sprite, source_x: np.ndarray, source_y: np.ndarray) -> Sprite:
 
 
 def _puffed(face: Sprite, t: float) -> Sprite:
-    """A face whose cheeks are blown up: at cheek height it gets wider, the more the farther from the nose."""
+    """A face with both cheeks blown up and blushing: below the eyes it gets wider, the more the farther out."""
     height, width = face.shape[:2]
-    out_width = round(width * (1 + 0.8 * t)) + 2
-    rows = np.arange(height, dtype=np.float32)[:, None]
-    stretch = 1 + 0.75 * t * np.exp(-(((rows / height - 0.66) / 0.24) ** 2))
-    across = (np.arange(out_width, dtype=np.float32)[None] + 0.5 - out_width / 2) / (0.5 * width * stretch)
-    # The middle keeps its scale, and the slope falls towards the edge, where a cheek pixel is drawn three times as wide
+    wide = round(width * (1 + 0.85 * t)) + 2
+    rows, columns = np.mgrid[0:height, 0:wide].astype(np.float32)
+    stretch = 1 + 0.85 * t * np.exp(-(((rows / height - 0.66) / 0.35) ** 4))
+    across = (columns + 0.5 - wide / 2) / (0.5 * width * stretch)
+    # The middle keeps its scale; towards the edge the slope falls, so a cheek is drawn several times as wide.
     bent = across * stretch - (stretch - 1) * across * np.abs(across)
-    bent = np.where(np.abs(across) > 1, 9, bent)
-    source_x = (bent * width / 2 + width / 2 - 0.5).astype(np.float32)
-    puffed = _warp(face, source_x, np.broadcast_to(rows, source_x.shape).astype(np.float32))
-    for side in (-1, 1):
-        glow(
-            puffed[..., :3],
-            out_width / 2 + side * 0.34 * out_width,
-            0.68 * height,
-            0.26 * height * max(t, 0.05),
-            (1.0, -0.55, -0.35),
-            0.7 * t,
-        )
-    return np.clip(puffed, 0, 1)
+    bent[np.abs(across) > 1] = 9
+    puffed = _warp(face, (bent + 1) * width / 2 - 0.5, rows)
+    away = np.hypot((np.abs(columns - wide / 2) - 0.33 * wide) / 1.2, rows - 0.68 * height) / (0.2 * height)
+    blush = 0.5 * t * np.clip(1.3 - away, 0, 1)[..., None]
+    puffed[..., :3] += blush * (np.asarray((0.98, 0.3, 0.3), np.float32) - puffed[..., :3])
+    return puffed
 
 
 @dynamic(
@@ -106,7 +99,7 @@ def inflate_cheeks(stage: Stage) -> Happening:
         "the {subject} is larger than an elephant",
         "the {subject} grows to a monstrous size",
         "blow the {subject} up to twice its size",
-        "a {subject} for giants",
+        "this {subject} is meant for giants",
         "the {subject} wins the prize for the biggest one in the world",
         "it swells and swells until it towers over everything",
         "what happens to the {subject} after a drop of growth potion?",
@@ -171,7 +164,7 @@ def shrink_tiny(stage: Stage) -> Happening:
     """A big thing shrinks to three tenths of its size, standing where it stood."""
     subject = stage.choose(("elephant", "hippopotamus", "tractor"))
     height = stage.chance(100, 130)
-    half = 0.62 * height
+    half = 0.85 * height
     spot = find_open_spot(stage, *OUTDOORS, left=half, right=half, height=height, base=(190, 244))
     (big,) = either_way(stage, [load_sprite(subject, spot.px(height))])
 
@@ -186,7 +179,7 @@ def shrink_tiny(stage: Stage) -> Happening:
 STRETCHES = {  # the columns, as shares of the width, that are drawn out; what is outside them keeps its shape
     "car": (0.42, 0.56),
     "van": (0.46, 0.6),
-    "dog": (0.46, 0.62),
+    "dog": (0.33, 0.41),
 }
 
 
@@ -247,7 +240,10 @@ def stretch_long(stage: Stage) -> Happening:
     return Happening(frame, {"subject": subject, "place": spot.place})
 
 
-FLAMES = ((-0.42, 0.95), (0.42, 0.95), (0.0, 1.25))  # where they stand and how high, in the food's height
+FLAMES = {  # where they stand, in the food's heights from its middle and from its foot, and how high they are
+    "chili": ((-0.46, 0.0, 1.0), (0.46, 0.0, 1.0), (0.0, 0.35, 1.15)),
+    "curry": ((-0.5, 0.4, 1.1), (0.5, 0.4, 1.1), (0.0, 0.5, 1.5)),
+}
 
 
 @dynamic(
@@ -284,18 +280,16 @@ def burst_with_spice(stage: Stage) -> Happening:
     subject = stage.choose(("chili", "curry"))
     height = stage.chance(88, 112) if subject == "chili" else stage.chance(72, 88)
     half = 0.95 * height
-    spot = find_spot(stage, "table", "kitchen", "garden", left=half, right=half, height=1.5 * height)
+    spot = find_spot(stage, "table", "kitchen", "garden", left=half, right=half, height=2.0 * height)
     food = load_sprite(subject, spot.px(height))
-    flames = [(offset, load_sprite("fire", spot.px(tall * height))) for offset, tall in FLAMES]
+    flames = [(x, y, load_sprite("fire", spot.px(tall * height))) for x, y, tall in FLAMES[subject]]
 
     def frame(t: float) -> Picture:
         picture = spot.empty()
         heat = smooth(t)
-        glow(picture, spot.x, spot.base - 0.6 * food.shape[0], 1.4 * heat * food.shape[0], (1, 0.55, 0.1), 0.8)
-        for offset, flame in flames if heat > 0.03 else ():
-            base = spot.base - (0.3 if offset == 0 else 0.02) * food.shape[0]
-            paste(picture, fade(scaled(flame, heat), 0.95), spot.x + offset * food.shape[0], base)
-        stand(picture, tint(food, (1.0, 0.25, 0.05), 0.35 * heat), spot.x, spot.base)
+        for x, y, flame in flames if heat > 0.03 else ():
+            paste(picture, scaled(flame, heat), spot.x + x * food.shape[0], spot.base - y * food.shape[0])
+        stand(picture, food, spot.x, spot.base)
         return picture
 
     return Happening(frame, {"subject": subject, "place": spot.place})

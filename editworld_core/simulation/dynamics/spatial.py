@@ -6,19 +6,23 @@ import numpy as np
 
 from editworld_core.categories import Category
 from editworld_core.simulation.dynamic import Happening, dynamic
-from editworld_core.simulation.open_ground import OpenSpot, either_way, find_open_spot
+from editworld_core.simulation.open_ground import OpenSpot, either_way, find_open_spot, tight
 from editworld_core.simulation.props import glow, scaled, smooth
-from editworld_core.simulation.sprites import Picture, Sprite, flip, load_sprite, paste, resize, rotate, shadow, stand
+from editworld_core.simulation.sprites import (
+    Picture,
+    Sprite,
+    flip,
+    load_sprite,
+    paste,
+    resize,
+    rotate,
+    shadow,
+    stand,
+)
 from editworld_core.simulation.stage import Stage
 
 OUTDOORS = ("meadow", "hills", "beach", "desert", "snowfield")
 INDOORS = ("room", "table", "kitchen")
-
-
-def _tight(sprite: Sprite) -> Sprite:
-    """The sprite cropped to its visible part."""
-    rows, columns = np.nonzero(sprite[..., 3] > 0.02)
-    return sprite[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
 
 
 @dynamic(
@@ -55,9 +59,7 @@ def turn_around(stage: Stage) -> Happening:
     subject = stage.choose(("truck", "cow", "duck"))
     height = stage.chance(95, 125)
     half = 0.62 * height
-    spot = find_open_spot(
-        stage, *OUTDOORS, "street", left=half, right=half, height=height, base=(190, 244)
-    )
+    spot = find_open_spot(stage, *OUTDOORS, "street", left=half, right=half, height=height, base=(190, 244))
     first, last = either_way(stage, [sprite := load_sprite(subject, spot.px(height)), flip(sprite)])
 
     def frame(t: float) -> Picture:
@@ -115,7 +117,7 @@ def turn_upside_down(stage: Stage) -> Happening:
         if turned == 0 or turned == 1:
             stand(picture, head_down if turned else upright, spot.x, spot.base)
         else:
-            stand(picture, _tight(rotate(upright, 180 * turned)), spot.x, spot.base)
+            stand(picture, tight(rotate(upright, 180 * turned)), spot.x, spot.base)
         return picture
 
     return Happening(frame, {"subject": subject, "place": spot.place})
@@ -126,7 +128,10 @@ def _tipped(picture: Picture, spot: OpenSpot, sprite: Sprite, degrees: float, si
     height, width = sprite.shape[:2]
     angle = radians(degrees)
     # the centre, seen from the edge it tips over, before and after the turn
-    along, up = -width / 2 * cos(angle) + height / 2 * sin(angle), width / 2 * sin(angle) + height / 2 * cos(angle)
+    along, up = (
+        -width / 2 * cos(angle) + height / 2 * sin(angle),
+        width / 2 * sin(angle) + height / 2 * cos(angle),
+    )
     turned = rotate(sprite, -sign * degrees)
     x = spot.x + sign * (width / 2 + along)
     base = spot.base - up + turned.shape[0] / 2
@@ -270,7 +275,8 @@ def take_off(stage: Stage) -> Happening:
     spot = find_open_spot(stage, *OUTDOORS, left=half, right=half, height=height, base=(222, 246))
     craft = load_sprite(subject, spot.px(height))
     if subject == "rocket":
-        craft = resize(upright := _tight(rotate(craft, 45)), round(upright.shape[1] * spot.px(height) / upright.shape[0]), spot.px(height))
+        upright = tight(rotate(craft, 45))
+        craft = scaled(upright, spot.px(height) / upright.shape[0])
     else:
         (craft,) = either_way(stage, [craft])
     high = craft.shape[0] + 8 * spot.unit

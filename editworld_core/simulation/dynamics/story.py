@@ -9,7 +9,7 @@ from editworld_core.simulation.props import find_spot, scaled, smooth
 from editworld_core.simulation.sprites import Picture, Sprite, flip, load_sprite, paste, stand
 from editworld_core.simulation.stage import Stage
 
-PRONOUNS = {"man": ("he", "his", "himself"), "woman": ("she", "her", "herself")}
+PRONOUNS = {"man": ("he", "his"), "woman": ("she", "her")}
 
 
 def _find_vocation(stage: Stage, vocation: str, *places: str) -> Happening:
@@ -20,8 +20,8 @@ def _find_vocation(stage: Stage, vocation: str, *places: str) -> Happening:
     spot = find_spot(stage, *places, left=half, right=half, height=height)
     person = load_sprite(f"{subject}-bust", spot.px(height))
     professional = load_sprite(f"{vocation}-{subject}", spot.px(height))
-    he, his, himself = PRONOUNS[subject]
-    words = {"subject": subject, "he": he, "his": his, "himself": himself, "place": spot.place}
+    he, his = PRONOUNS[subject]
+    words = {"subject": subject, "he": he, "his": his, "place": spot.place}
     return Happening(becoming(spot, person, professional), words)
 
 
@@ -126,7 +126,14 @@ def kiss_frog(stage: Stage) -> Happening:
     """A frog becomes a prince."""
     height = stage.chance(80, 105)
     spot = find_spot(
-        stage, "lake", "garden", "meadow", "forest", left=0.75 * height, right=0.75 * height, height=1.5 * height
+        stage,
+        "lake",
+        "garden",
+        "meadow",
+        "forest",
+        left=0.75 * height,
+        right=0.75 * height,
+        height=1.5 * height,
     )
     frog = load_sprite("frog-face", spot.px(height))
     prince = load_sprite("prince", spot.px(1.5 * height))

@@ -7,7 +7,7 @@ import numpy as np
 
 from editworld_core.categories import Category
 from editworld_core.simulation.dynamic import Happening, dynamic
-from editworld_core.simulation.open_ground import becoming
+from editworld_core.simulation.open_ground import becoming, tight
 from editworld_core.simulation.props import Colour, find_spot, glow, smooth
 from editworld_core.simulation.sprites import (
     Picture,
@@ -19,10 +19,15 @@ from editworld_core.simulation.sprites import (
     paste,
     rotate,
     stand,
+    tint,
 )
 from editworld_core.simulation.stage import Stage
 
-FLEET = ((0.2, 0.2, 0.3), (0.8, 0.25, 0.3), (0.5, 0.34, 0.38))  # x, y of the hulls and their width, of the size
+FLEET = (
+    (0.2, 0.2, 0.3),
+    (0.8, 0.25, 0.3),
+    (0.5, 0.34, 0.38),
+)  # x, y of the hulls and their width, of the size
 GREEN: Colour = (0.45, 1.0, 0.4)
 
 
@@ -34,9 +39,10 @@ def _saucer(width: int) -> Sprite:
     yellow = (red > 0.6) & (green > 0.5) & (blue < 0.45)
     whole[..., 3] *= 1 - cv2.dilate(yellow.astype(np.float32), np.ones((3, 3), np.uint8))
     level = rotate(whole, 14)
-    rows, columns = np.nonzero(level[..., 3] > 0.3)
-    level = level[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
-    return cv2.resize(level, (width, round(level.shape[0] * width / level.shape[1])), interpolation=cv2.INTER_AREA)
+    level = tight(level)
+    return cv2.resize(
+        level, (width, round(level.shape[0] * width / level.shape[1])), interpolation=cv2.INTER_AREA
+    )
 
 
 def _graded(picture: Picture, colour: Colour, share: float) -> Picture:
@@ -51,6 +57,7 @@ def _beam(picture: Picture, x: float, top: float, bottom: float, half: float, st
     rows, columns = np.mgrid[y0:y1, 0 : picture.shape[1]].astype(np.float32)
     width = half * (0.3 + 0.7 * (rows - top) / max(bottom - top, 1))
     light = strength * np.clip(1.5 * (1 - np.abs(columns - x) / width), 0, 1)[..., None]
+    light *= np.clip((bottom - rows) / (0.2 * (bottom - top)), 0, 1)[..., None]
     region = picture[y0:y1]
     region += light * (np.asarray(GREEN, np.float32) - region)
 
@@ -100,7 +107,7 @@ def invade_from_space(stage: Stage) -> Happening:
         if t == 0:
             return scene.copy()
         near = smooth(t)
-        picture = _graded(scene, (0.42, 0.78, 0.42), near)
+        picture = _graded(scene, (0.5, 0.85, 0.5), near)
         for x, y, width in FLEET:
             saucer = _saucer(round(width * size))
             level = size * (y + (near - 1) * (y + width))  # they come down from above the picture
@@ -148,7 +155,10 @@ def haunt_house(stage: Stage) -> Happening:
     spot = find_spot(stage, "meadow", "hills", "garden", "street", left=half, right=half, height=height)
     size = spot.picture.shape[0]
     house, ruin = (load_sprite(name, spot.px(height)) for name in ("house", "derelict-house"))
-    ghost, lantern = load_sprite("ghost", spot.px(0.36 * height)), load_sprite("jack-o-lantern", spot.px(0.3 * height))
+    ghost, lantern = (
+        load_sprite("ghost", spot.px(0.36 * height)),
+        load_sprite("jack-o-lantern", spot.px(0.3 * height)),
+    )
     moon = load_sprite("moon", round(0.2 * size))
     moon_x = (0.16 if spot.x > 0.5 * size else 0.84) * size
 
@@ -158,14 +168,24 @@ def haunt_house(stage: Stage) -> Happening:
         if dark == 0:
             stand(picture, house, spot.x, spot.base)
             return picture
-        stand(picture, ruin if dark == 1 else crossfade(house, ruin, dark), spot.x, spot.base)
-        picture = _graded(picture, (0.48, 0.26, 0.72), dark)
+        picture = _graded(picture, (0.52, 0.3, 0.8), dark)
+        haunted = tint(ruin, (0.5, 0.36, 0.66), 0.85)
+        stand(picture, haunted if dark == 1 else crossfade(house, haunted, dark), spot.x, spot.base)
         glow(picture, moon_x, 0.15 * size, 0.22 * size, (1, 0.95, 0.6), 0.7 * dark)
         paste(picture, fade(moon, dark), moon_x, 0.25 * size)
         for side in (-1, 1):
             phantom = fade(ghost if side < 0 else flip(ghost), 0.92 * dark)
-            paste(picture, phantom, spot.x + side * 0.55 * spot.px(height), spot.base - 0.45 * spot.px(height))
-        glow(picture, spot.x, spot.base - 0.1 * spot.px(height), 0.4 * spot.px(height), (1, 0.6, 0.1), 0.6 * dark)
+            paste(
+                picture, phantom, spot.x + side * 0.55 * spot.px(height), spot.base - 0.45 * spot.px(height)
+            )
+        glow(
+            picture,
+            spot.x,
+            spot.base - 0.1 * spot.px(height),
+            0.4 * spot.px(height),
+            (1, 0.6, 0.1),
+            0.6 * dark,
+        )
         paste(picture, fade(lantern, dark), spot.x, spot.base + 4 * spot.unit)
         return picture
 
@@ -211,7 +231,9 @@ def enter_fairy_tale(stage: Stage) -> Happening:
     fabled, growth = FABLES[subject], GROWTH[subject]
     height = stage.chance(100, 125)
     half = 0.55 * growth * height
-    spot = find_spot(stage, "meadow", "hills", "forest", "lake", left=half, right=half, height=growth * height)
+    spot = find_spot(
+        stage, "meadow", "hills", "forest", "lake", left=half, right=half, height=growth * height
+    )
     suffix = "-face" if subject == "horse" else ""
     first = load_sprite(subject + suffix, spot.px(height))
     last = load_sprite(fabled + suffix, spot.px(growth * height))
@@ -292,5 +314,7 @@ def become_zombie(stage: Stage) -> Happening:
     height = stage.chance(115, 160)
     half = 0.55 * height
     spot = find_spot(stage, "street", "forest", "room", "night_sky", left=half, right=half, height=height)
-    person, zombie = (load_sprite(f"{name}", spot.px(height)) for name in (f"{subject}-bust", f"zombie-{subject}"))
+    person, zombie = (
+        load_sprite(f"{name}", spot.px(height)) for name in (f"{subject}-bust", f"zombie-{subject}")
+    )
     return Happening(becoming(spot, person, zombie), {"subject": subject, "place": spot.place})
