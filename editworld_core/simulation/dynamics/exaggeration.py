@@ -22,18 +22,19 @@ def _warp(sprite: Sprite, source_x: np.ndarray, source_y: np.ndarray) -> Sprite:
 
 
 def _puffed(face: Sprite, t: float) -> Sprite:
-    """A face with both cheeks blown up and blushing: below the eyes it gets wider, the more the farther out."""
+    """A face blown up and blushing: all of it grows, and below the eyes it gets wider, the more the farther out."""
+    face = scaled(face, 1 + 0.3 * t)
     height, width = face.shape[:2]
-    wide = round(width * (1 + 0.85 * t)) + 2
+    wide = round(width * (1 + 0.65 * t)) + 2
     rows, columns = np.mgrid[0:height, 0:wide].astype(np.float32)
-    stretch = 1 + 0.85 * t * np.exp(-(((rows / height - 0.66) / 0.35) ** 4))
+    stretch = 1 + 0.65 * t * np.exp(-(((rows / height - 0.66) / 0.35) ** 4))
     across = (columns + 0.5 - wide / 2) / (0.5 * width * stretch)
     # The middle keeps its scale; towards the edge the slope falls, so a cheek is drawn several times as wide.
     bent = across * stretch - (stretch - 1) * across * np.abs(across)
     bent[np.abs(across) > 1] = 9
     puffed = _warp(face, (bent + 1) * width / 2 - 0.5, rows)
     away = np.hypot((np.abs(columns - wide / 2) - 0.33 * wide) / 1.2, rows - 0.68 * height) / (0.2 * height)
-    blush = 0.5 * t * np.clip(1.3 - away, 0, 1)[..., None]
+    blush = 0.75 * t * np.clip(1.3 - away, 0, 1)[..., None]
     puffed[..., :3] += blush * (np.asarray((0.98, 0.3, 0.3), np.float32) - puffed[..., :3])
     return puffed
 
@@ -70,9 +71,9 @@ def _puffed(face: Sprite, t: float) -> Sprite:
 def inflate_cheeks(stage: Stage) -> Happening:
     """The cheeks of a face swell."""
     subject = stage.choose(("cat", "hamster", "pig"))
-    height = stage.chance(90, 120)
-    half = 1.0 * height
-    spot = find_spot(stage, "meadow", "room", "garden", "beach", left=half, right=half, height=height)
+    height = stage.chance(80, 102)
+    half = 1.15 * height
+    spot = find_spot(stage, "meadow", "room", "garden", "beach", left=half, right=half, height=1.3 * height)
     face = load_sprite(f"{subject}-face", spot.px(height))
 
     def frame(t: float) -> Picture:

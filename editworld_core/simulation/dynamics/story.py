@@ -1,12 +1,13 @@
 """Story-Type: a beat of a story, after which somebody or something is what the story makes of them."""
 
+import cv2
 import numpy as np
 
 from editworld_core.categories import Category
 from editworld_core.simulation.dynamic import Happening, dynamic
 from editworld_core.simulation.open_ground import becoming
 from editworld_core.simulation.props import find_spot, scaled, smooth
-from editworld_core.simulation.sprites import Picture, Sprite, flip, load_sprite, paste, stand
+from editworld_core.simulation.sprites import Picture, Sprite, crossfade, flip, load_sprite, paste, stand
 from editworld_core.simulation.stage import Stage
 
 PRONOUNS = {"man": ("he", "his"), "woman": ("she", "her")}
@@ -141,9 +142,14 @@ def kiss_frog(stage: Stage) -> Happening:
 
 
 def _baubles_and_star(fir: Sprite) -> Sprite:
-    """The decorated tree that has the width of ``fir``: the same tree with a star on its top."""
+    """``fir`` with the star and the baubles that the decorated sprite of the same tree has."""
     tree = load_sprite("christmas-tree", 2 * fir.shape[0])
-    return scaled(tree, fir.shape[1] / tree.shape[1])
+    tree = scaled(tree, fir.shape[1] / tree.shape[1])
+    body = tree[-fir.shape[0] :, : fir.shape[1]]
+    differs = np.abs(body[..., :3] - fir[..., :3]).max(-1) * fir[..., 3]
+    bauble = cv2.GaussianBlur(np.clip((differs - 0.2) / 0.1, 0, 1), (0, 0), 0.8)[..., None]
+    body += (1 - bauble) * (fir - body)
+    return tree
 
 
 @dynamic(
@@ -178,20 +184,22 @@ def _baubles_and_star(fir: Sprite) -> Sprite:
 def celebrate_christmas(stage: Stage) -> Happening:
     """A fir is decorated, and presents lie under it."""
     height = stage.chance(115, 150)
-    half = 0.62 * height
+    half = 0.66 * height
     spot = find_spot(
         stage, "snowfield", "room", "meadow", "garden", left=half, right=half, height=1.2 * height
     )
     fir = load_sprite("fir", spot.px(height))
     tree = _baubles_and_star(fir)
-    gift = load_sprite("gift", spot.px(0.3 * height))
+    gift = load_sprite("gift", spot.px(0.38 * height))
 
     def frame(t: float) -> Picture:
-        picture = becoming(spot, fir, tree)(t)
+        picture = spot.empty()
         size = smooth(t)
+        decorated = fir if size == 0 else tree if size == 1 else crossfade(fir, tree, size)
+        stand(picture, decorated, spot.x, spot.base)
         if size > 0.05:
             for side in (-1, 1):
-                x = spot.x + side * 0.42 * spot.px(height)
+                x = spot.x + side * 0.44 * spot.px(height)
                 stand(picture, scaled(gift, size), x, spot.base + 2 * spot.unit)
         return picture
 
