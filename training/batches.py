@@ -1,0 +1,91 @@
+"""Step number to batch: every draw of chance comes from (seed, step), so a resumed run draws what an unbroken one does."""
+
+import re
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from editworld_core.engines.pocket import MiniLMEncoder, SpaceToDepthCodec
+from editworld_core.masks import content_words
+from training.config import TrainConfig
+from training.objective import Batch
+from training.pool import PairPool
+
+NAMES_A_SIDE = re.compile(r"\b(left|right|clockwise|west|east)", re.IGNORECASE)
+
+
+class Batches:
+    """Batches of ``pool`` for the run of ``config``."""
+
+    def __init__(
+        self,
+        pool: PairPool,
+        config: TrainConfig,
+        encoder: MiniLMEncoder,
+        codec: SpaceToDepthCodec,
+        train_timesteps: int,
+    ) -> None:
+        self.pool, self.config, self.encoder, self.codec = pool, config, encoder, codec
+        self.train_timesteps = train_timesteps
+        self.embed = lru_cache(maxsize=20_000)(self._embed)
+
+    def __call__(self, step: int) -> Batch:
+        """The batch of ``step``, 0-based."""
+        rng = np.random.default_rng([self.config.seed, step])
+        count = self.config.optimizer.batch_size
+        rows = np.sort(rng.choice(len(self.pool), count, replace=False))
+        texts = [self.pool.phrasings[row][rng.integers(len(self.pool.phrasings[row]))] for row in rows]
+        flips = [
+            self.config.data.horizontal_flip and rng.random() < 0.5 and not NAMES_A_SIDE.search(text) for text in texts
+        ]
+        source, target, mask = (self._pictures(rows, flips, part) for part in ("before", "after", "masks"))
+        keep_text, keep_image = self._dropout(rng, count)
+        context, pooled, content = (torch.stack(parts) for parts in zip(*map(self.embed, texts), strict=True))
+        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        factor = self.config.model.codec_factor
+        cells = (count, 3 * factor**2, source.shape[2] // factor, source.shape[3] // factor)
+        return Batch(
+            source=source,
+            target=target,
+            mask=mask,
+            context=context * keep_text[:, None, None],
+            pooled=pooled * keep_text[:, None],
+            content=content * keep_text[:, None],
+            keep_image=keep_image[:, None, None, None],
+            timesteps=self._timesteps(rng, count),
+            noise=torch.randn(cells, generator=generator),
+        )
+
+    def _pictures(self, rows: np.ndarray, flips: list[bool], part: str) -> Tensor:
+        stack = np.asarray(getattr(self.pool, part)[rows])
+        if part == "masks":
+            stack = np.unpackbits(stack, axis=-1)[..., None]
+        flipped = [picture[:, ::-1] if flip else picture for picture, flip in zip(stack, flips, strict=True)]
+        pixels = torch.from_numpy(np.ascontiguousarray(np.stack(flipped).transpose(0, 3, 1, 2))).float()
+        return pixels if part == "masks" else pixels / 127.5 - 1
+
+    def _dropout(self, rng: np.random.Generator, count: int) -> tuple[Tensor, Tensor]:
+        """Which items keep their text and which their picture: 1 or 0 each, [B]."""
+        chosen = self.config.optimizer
+        draw = rng.random(count)
+        edges = np.cumsum([chosen.drop_text, chosen.drop_image, chosen.drop_both])
+        no_text = (draw < edges[0]) | ((draw >= edges[1]) & (draw < edges[2]))
+        no_image = (draw >= edges[0]) & (draw < edges[2])
+        return torch.from_numpy(~no_text).float(), torch.from_numpy(~no_image).float()
+
+    def _timesteps(self, rng: np.random.Generator, count: int) -> Tensor:
+        """Evenly spread noise levels, a share of them at pure noise, where every sampling begins."""
+        levels = rng.integers(self.train_timesteps, size=count)
+        levels[rng.random(count) < self.config.loss.pure_noise] = self.train_timesteps - 1
+        return torch.from_numpy(levels)
+
+    def _embed(self, text: str) -> tuple[Tensor, Tensor, Tensor]:
+        told = self.encoder.encode([text])
+        wanted = content_words(re.findall(r"[\w'-]+", text))
+        content = torch.zeros(self.encoder.length)
+        for position, (start, end) in enumerate(self.encoder.offsets(text)):
+            word = next((w for w in re.finditer(r"[\w'-]+", text) if w.start() <= start < w.end()), None)
+            content[position] = float(end > start and word is not None and word.group() in wanted)
+        return told.context[0], told.added["class_labels"][0], content

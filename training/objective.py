@@ -1,0 +1,77 @@
+"""What a step learns: the picture after, where it changed and where it did not, and where the words act."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from training.config import LossConfig
+
+SMALLEST_CHANGE = 0.1
+"""Mean absolute change (of 2, the range of pixels) below which a pair's error is no longer scaled up."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One step's pairs and conditions.
+
+    Attributes:
+        source, target: [B, 3, H, W] in -1..1.
+        mask: [B, 1, H, W], 1 where the pair differs.
+        context: [B, L, D] and ``pooled`` [B, D], the instruction's embeddings, zero where the text was dropped.
+        content: [B, L], 1 at the tokens of content words, zero where the text was dropped.
+        keep_image: [B, 1, 1, 1], 0 where the source was dropped.
+        timesteps: [B].
+        noise: like the latents.
+    """
+
+    source: Tensor
+    target: Tensor
+    mask: Tensor
+    context: Tensor
+    pooled: Tensor
+    content: Tensor
+    keep_image: Tensor
+    timesteps: Tensor
+    noise: Tensor
+
+
+def relative_error(predicted: Tensor, batch: Batch, config: LossConfig) -> Tensor:
+    """The error inside the mask as a share of the unedited picture's, plus what changed outside.
+
+    A local edit counts as much as a global one and a faint one as much as a strong one: it is the quantity that the
+    held-out evaluation judges.
+    """
+    inside, outside = batch.mask, 1 - batch.mask
+    error, change = (predicted - batch.target).abs(), (batch.source - batch.target).abs()
+    absolute = _mean(error, inside) / _mean(change, inside).clamp_min(SMALLEST_CHANGE)
+    squared = _mean(error**2, inside) / _mean(change**2, inside).clamp_min(SMALLEST_CHANGE**2)
+    drift = _mean(error, outside)
+    return (config.absolute * absolute + config.squared * squared + config.outside * drift).mean()
+
+
+def _mean(values: Tensor, where: Tensor) -> Tensor:
+    """Mean of ``values`` [B, 3, H, W] over the pixels of ``where``: [B]."""
+    return (values * where).sum((1, 2, 3)) / (3 * where.sum((1, 2, 3))).clamp_min(1)
+
+
+def grounding(maps: list[Tensor], grid: tuple[int, int], batch: Batch) -> Tensor:
+    """Draw the attention of content words into the true mask, as TokenCompose (Wang et al. 2023) does.
+
+    Two terms: each word's attention should lie inside the mask, and where it lies the words together should take it
+    from the padding.
+
+    Args:
+        maps: attention probabilities [B, h w, L] of layers of one resolution, ``grid`` = (h, w).
+    """
+    inside = F.interpolate(batch.mask, grid, mode="area").flatten(1)
+    has_text = batch.content.sum(1) > 0
+    losses = []
+    for probabilities in maps:
+        share = (probabilities * inside[..., None]).sum(1) / probabilities.sum(1).clamp_min(1e-6)
+        words = ((1 - share) ** 2 * batch.content).sum(1) / batch.content.sum(1).clamp_min(1)
+        together = (probabilities * batch.content[:, None]).sum(-1).clamp(1e-4, 1 - 1e-4)
+        cells = F.binary_cross_entropy(together, inside, reduction="none").mean(1)
+        losses.append(((words + cells) * has_text).sum() / has_text.sum().clamp_min(1))
+    return torch.stack(losses).mean()
