@@ -19,6 +19,7 @@ from editworld_core.simulation.sprites import Picture, flip, load_sprite, stand
 from editworld_core.simulation.stage import Backdrop, Stage
 
 PLACES = tuple(painted.PLACES)
+OUTDOORS = ("meadow", "hills", "beach", "snowfield", "desert", "street", "garden", "lake", "forest")
 GROUNDED = tuple(
     name for name in PLACES if name not in ("sky", "night_sky")
 )  # places any object may stand in
@@ -104,11 +105,11 @@ def make_backdrop(stage: Stage, places: tuple[str, ...]) -> Backdrop:
 
 
 def make_photograph(stage: Stage) -> Backdrop:
-    """A picture for a photo dynamic: a photo crop in 80% of cases where there are photos, else a procedural place
-    with up to four things in it."""
+    """A picture for a photo dynamic: a photo crop in 80% of cases where there are photos, else a procedural
+    outdoor place with up to four things in it."""
     if _photos(stage) and stage.rng.random() < 0.8:
         return _photo_backdrop(stage)
-    place = _painted_backdrop(stage, stage.choose(GROUNDED))
+    place = _painted_backdrop(stage, stage.choose(OUTDOORS))
     return Backdrop(_frozen(_furnished(stage, place)), place.horizon, place.place)
 
 

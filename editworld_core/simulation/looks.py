@@ -234,35 +234,32 @@ def autumn(photo: Picture, rng: np.random.Generator) -> Develop:
     grey = luminance(photo)[..., None]
     leafy = blur(smoothstep(-0.015, 0.035, green - red) * smoothstep(0.02, 0.09, green - blue), 0.8)
     ember = (0.1 + 1.35 * grey) * np.concatenate([1.1 + 0 * grey, 0.34 + 0.5 * grey, 0.1 + 0 * grey], 2)
-    mellow = photo * np.array([1.06, 0.89, 0.66], np.float32) + np.array([0.05, 0.02, 0.0], np.float32)
+    mellow = photo * np.array([1.08, 0.88, 0.6], np.float32) + np.array([0.05, 0.02, 0.0], np.float32)
     turned = blend(mellow, ember, 0.92 * leafy)
-    bough, ground_leaves = _leaves(rng, len(photo))
+    leaves = _leaves(rng, len(photo))
 
     def develop(t: float) -> Picture:
-        scene = blend(photo, turned, t)
-        for layer in (bough, ground_leaves):
-            scene = blend(scene, layer[..., :3], layer[..., 3] * min(1.0, 1.4 * t))
-        return scene
+        return blend(blend(photo, turned, t), leaves[..., :3], leaves[..., 3] * min(1.0, 1.4 * t))
 
     return develop
 
 
-def _leaves(rng: np.random.Generator, size: int) -> tuple[Picture, Picture]:
-    """A bough in the upper left corner and a carpet of leaves along the bottom, each [size, size, 4]; where the
-    leaves lie is always the same, their colours and a few falling ones are not."""
+def _leaves(rng: np.random.Generator, size: int) -> Picture:
+    """A bough in the upper left corner and a carpet of leaves along the bottom, [size, size, 4]; where the leaves
+    lie is always the same, only a few falling ones are not."""
     fixed = np.random.default_rng(7)
-    bough, carpet = np.zeros((size, size, 4), np.float32), np.zeros((size, size, 4), np.float32)
+    layer = np.zeros((size, size, 4), np.float32)
     for _ in range(52):
         along, spread = fixed.random(), fixed.normal(0, 0.055)
         x, y = 0.5 * along * size, (0.03 + 0.12 * (1 - along) + spread) * size
-        _leaf(rng, bough, x, y, fixed.uniform(0.03, 0.05) * size, fixed.uniform(0, 360))
+        _leaf(fixed, layer, x, y, fixed.uniform(0.03, 0.05) * size, fixed.uniform(0, 360))
     for _ in range(120):
         x, y = fixed.uniform(0, 1) * size, (1.02 - abs(fixed.normal(0, 0.09))) * size
-        _leaf(rng, carpet, x, y, (0.022 + 0.03 * y / size) * size, fixed.uniform(0, 360), 0.6)
+        _leaf(fixed, layer, x, y, (0.022 + 0.03 * y / size) * size, fixed.uniform(0, 360), 0.6)
     for _ in range(8):
         x, y = rng.uniform(0, size, 2)
-        _leaf(rng, carpet, x, y, rng.uniform(0.025, 0.04) * size, rng.uniform(0, 360))
-    return bough, carpet
+        _leaf(rng, layer, x, y, rng.uniform(0.025, 0.04) * size, rng.uniform(0, 360))
+    return layer
 
 
 def _leaf(

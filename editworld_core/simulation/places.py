@@ -50,10 +50,9 @@ GRASS = _palettes(  # far, near
 SAND = _palettes("f0dcb0 e2bf85, f3e2bd dcb67a, ead2a8 cfa76c", "f4d9c6 dfae90, e6dcc0 c4b083")
 SEA = _palettes("9fdcea 2f8fbf, 8fd3e0 2477b0, a8e0e6 3a9fc0", "9fe6d4 1f9f94, b4cdf0 4f74c0")
 SNOW = _palettes("f4f9ff dce9f7, fbfdff d5e4f5, eef5fb cfdff0", "fdf4f8 e4d5ea, f0fbf8 c9e2de")
-WALLS = _palettes(  # wall, lower wall, skirting
-    "f2e3cf e6d0b4 fbf6ee, cfe3ea b4d2de f7fbfc, e9d5dc dbbac6 fbf4f6, dfe7cf c5d3ac f8faf2, f5ddb8 ecc78f fdf7ea,"
-    "d9d9e6 bfbfd6 f7f7fb",
-    "c9ead9 a4d6bd f4fbf8, f3c9b6 e3a88d fdf3ee, c4cdf0 a2aee0 f4f6fd",
+WALLS = _palettes(  # wall, lower wall
+    "f2e3cf e6d0b4, cfe3ea b4d2de, e9d5dc dbbac6, dfe7cf c5d3ac, f5ddb8 ecc78f, d9d9e6 bfbfd6",
+    "c9ead9 a4d6bd, f3c9b6 e3a88d, c4cdf0 a2aee0",
 )
 WOOD = _palettes("d9ab78 b97f4c, e0b98c c4935e, c1905f 96643a, cfa27a a8744a", "b8785c 8a4a38, e8d2ae d0ae7c")
 CITY = _palettes(
@@ -115,7 +114,12 @@ class Painter:
             line = ridge_line(self.rng, self.size, row, height * self.size * 0.35, self.uniform(2, 4))
             top = mix(haze, colours[0], 0.35 + 0.55 * near)
             fill_below(
-                picture, line, mix(top, (1, 1, 0.9), 0.12), mix(top, colours[-1], 0.5), 0.22 * self.size
+                picture,
+                line,
+                mix(top, (1, 1, 0.9), 0.12),
+                mix(top, colours[-1], 0.5),
+                0.22 * self.size,
+                self.horizon + 1,
             )
 
 
@@ -151,7 +155,7 @@ def _hills(p: Painter) -> Picture:
 
 def _sea(p: Painter, picture: Picture, top: float, bottom: float) -> None:
     far, near = p.pick(SEA)
-    first, last = int(round(top)), int(round(bottom))
+    first, last = round(top), round(bottom)
     share = np.linspace(0, 1, last - first, dtype=np.float32)[:, None, None]
     colour = np.asarray(far, np.float32) + share * (
         np.asarray(near, np.float32) - np.asarray(far, np.float32)
@@ -258,7 +262,7 @@ def _garden(p: Painter) -> Picture:
 
 
 def _wall(p: Painter, bottom: float) -> Picture:
-    wall, lower, skirting = p.pick(WALLS)
+    wall, lower = p.pick(WALLS)
     picture = sky(p.size, mix(wall, lower, 0.25), wall, bottom)
     if p.rng.random() < 0.35:
         stripes = (np.arange(p.size) * 16 // p.size) % 2 == 0
@@ -309,13 +313,13 @@ def _table(p: Painter) -> Picture:
     for _ in range(4):
         x, y = p.uniform(0, 1) * p.size, p.uniform(0.1, 0.45) * p.size
         glow(picture, x, y, p.uniform(0.12, 0.25) * p.size, p.pick(SKIES)[1], 0.45)
-    planks(p.rng, picture, p.horizon, *p.pick(WOOD), width=p.uniform(70, 110) * p.size / 256)
+    planks(p.rng, picture, p.horizon, *p.pick(WOOD), width=p.uniform(90, 150) * p.size / 256, sideways=True)
     box(picture, 0, p.horizon - 1, p.size, p.horizon + 1, (0.55, 0.4, 0.3))
     return picture
 
 
 def _kitchen(p: Painter) -> Picture:
-    wall, lower, _ = p.pick(WALLS)
+    wall, lower = p.pick(WALLS)
     picture = sky(p.size, wall, mix(wall, (1, 1, 1), 0.3), p.horizon)
     tile, offset = p.uniform(0.1, 0.15) * p.size, p.uniform(0, 20)
     rows, columns = (np.arange(p.size, dtype=np.float32)[:, None], np.arange(p.size, dtype=np.float32)[None])
@@ -340,10 +344,10 @@ def _lake(p: Painter) -> Picture:
     p.hills(picture, p.pick(ROCKS), 2, p.uniform(0.2, 0.35))
     leaves = p.pick(LEAVES)
     line = ridge_line(p.rng, p.size, p.horizon - 0.03 * p.size, 0.015 * p.size, 4)
-    fill_below(picture, line, *leaves, depth=0.05 * p.size)
+    fill_below(picture, line, *leaves, depth=0.05 * p.size, floor=p.horizon + 1)
     for x in p.rng.uniform(0, p.size, int(p.rng.integers(2, 10))):
         fir(picture, float(x), p.horizon, p.uniform(0.08, 0.16) * p.size, leaves[1])
-    top = int(round(p.horizon))
+    top = round(p.horizon)
     mirrored = picture[:top][::-1][: p.size - top]
     _sea(p, picture, p.horizon, p.size)
     depth = len(mirrored)
@@ -363,18 +367,20 @@ def _forest(p: Painter) -> Picture:
     picture = p.sky(0)
     leaves, grass = p.pick(LEAVES), p.pick(GRASS)
     firs = p.rng.random() < 0.5
-    for layer in range(3):
-        near = (layer + 1) / 3
-        tone = mix((0.8, 0.9, 0.88), leaves[layer % 2], 0.3 + 0.6 * near)
-        for x in np.arange(0, 1.05, 0.12) * p.size + p.uniform(-10, 10):
+    depths = mix(leaves[1], (0.1, 0.2, 0.2), 0.5)
+    line = ridge_line(p.rng, p.size, p.horizon - 0.16 * p.size, 0.03 * p.size, 6)
+    fill_below(picture, line, mix(depths, (0.8, 0.9, 0.85), 0.25), depths, 0.2 * p.size, p.horizon + 1)
+    for layer in range(2):
+        tone = mix((0.8, 0.9, 0.88), leaves[layer], 0.5 + 0.45 * layer)
+        for x in np.arange(0, 1.1, 0.16) * p.size + p.uniform(-20, 0):
             height, base = (
-                (0.35 + 0.22 * near) * p.size * p.uniform(0.85, 1.1),
-                p.horizon + 0.03 * near * p.size,
+                (0.46 + 0.12 * layer) * p.size * p.uniform(0.85, 1.1),
+                p.horizon + 0.03 * layer * p.size,
             )
             if firs:
-                fir(picture, x + p.uniform(-6, 6), base, height, tone)
+                fir(picture, x + p.uniform(-8, 8), base, height, tone)
             else:
-                leafy_tree(p.rng, picture, x + p.uniform(-6, 6), base, height, tone)
+                leafy_tree(p.rng, picture, x + p.uniform(-8, 8), base, height, tone)
     ground(p.rng, picture, p.horizon, *(mix(tone, leaves[1], 0.35) for tone in grass), grain=0.16, cells=30)
     return picture
 

@@ -62,17 +62,20 @@ def sky(size: int, zenith: Colour, low: Colour, horizon: float) -> Picture:
     return np.repeat(rows[:, None], size, axis=1)
 
 
-def fill_below(picture: Picture, line: Field, top: Colour, bottom: Colour, depth: float) -> None:
-    """Fill everything below the skyline ``line`` [size], shaded from ``top`` to ``bottom`` over ``depth`` rows."""
-    start = max(int(line.min()) - 1, 0)
-    rows = _grid(len(picture))[0][start:]
+def fill_below(
+    picture: Picture, line: Field, top: Colour, bottom: Colour, depth: float, floor: float
+) -> None:
+    """Fill from the skyline ``line`` [size] down to row ``floor``, shaded from ``top`` to ``bottom`` over ``depth``
+    rows."""
+    start, end = max(int(line.min()) - 1, 0), int(np.ceil(floor))
+    rows = _grid(len(picture))[0][start:end]
     below = rows - line[None]
     alpha = np.clip(below + 0.5, 0, 1)[..., None]
     shade = np.clip(below / depth, 0, 1)[..., None]
     colour = np.asarray(top, np.float32) + shade * (
         np.asarray(bottom, np.float32) - np.asarray(top, np.float32)
     )
-    picture[start:] += alpha * (colour - picture[start:])
+    picture[start:end] += alpha * (colour - picture[start:end])
 
 
 @lru_cache(maxsize=32)
@@ -97,7 +100,7 @@ def ground(
     stretch: float = 1.0,
 ) -> None:
     """Paint the floor below row ``horizon``, from ``far`` to ``near``, with a texture of strength ``grain``."""
-    size, top = len(picture), int(round(horizon))
+    size, top = len(picture), round(horizon)
     across, along, nearness = floor_coordinates(size, top)
     texture = noise(rng, size, size, cells, 3, stretch)
     lumps = cv2.remap(texture, across, along, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
@@ -108,22 +111,28 @@ def ground(
 
 
 def planks(
-    rng: np.random.Generator, picture: Picture, horizon: float, far: Colour, near: Colour, width: float = 60
+    rng: np.random.Generator,
+    picture: Picture,
+    horizon: float,
+    far: Colour,
+    near: Colour,
+    width: float = 60,
+    sideways: bool = False,
 ) -> None:
-    """Paint a wooden floor below ``horizon`` whose boards of ``width`` pixels run towards the viewer."""
-    size, top = len(picture), int(round(horizon))
+    """Paint wood below ``horizon`` whose boards of ``width`` pixels run towards the viewer, or ``sideways``."""
+    size, top = len(picture), round(horizon)
     across, along, nearness = floor_coordinates(size, top)
-    board = (across + 1000 * width) / width
+    board = ((along if sideways else across) + 1000 * width) / width
     tone = rng.uniform(-1, 1, 64).astype(np.float32)[board.astype(np.int32) % 64]
     streaks = cv2.remap(
-        noise(rng, size, size, 8, 3, stretch=0.12),
+        noise(rng, size, size, 8, 3, stretch=8 if sideways else 0.12),
         across,
         along,
         cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_REFLECT_101,
     )
     edge = np.abs(board - np.floor(board) - 0.5) * 2
-    gap = np.clip((edge - 1 + 4.5 / width / (nearness + 0.1)) * 8, 0, 1) * 0.28
+    gap = np.clip((edge - 1 + 4.5 / width / (nearness + 0.1)) * 8, 0, 1) * (0.14 if sideways else 0.28)
     colour = np.asarray(far, np.float32) + nearness[..., None] ** 0.7 * (
         np.asarray(near, np.float32) - np.asarray(far, np.float32)
     )
@@ -137,18 +146,27 @@ def _window(picture: Picture, x0: float, y0: float, x1: float, y1: float) -> tup
     return (rows, columns) if rows.start < rows.stop and columns.start < columns.stop else None
 
 
+@lru_cache(maxsize=1)
+def _unit_ball() -> Field:
+    """Alpha and light of a ball that fills 160 x 160 pixels, [160, 160, 2]."""
+    v, u = (np.mgrid[0:160, 0:160].astype(np.float32) - 79.5) / 79
+    square = u * u + v * v
+    alpha = np.clip((1 - np.sqrt(square)) * 40, 0, 1)
+    return np.dstack([alpha, 0.86 - 0.14 * u - 0.3 * v + 0.12 * np.sqrt(np.clip(1 - square, 0, 1))])
+
+
 def ball(picture: Picture, x: float, y: float, radius: float, colour: Colour, flat: float = 1.0) -> None:
     """A softly lit ball of height ``flat`` times its width, centred on (x, y)."""
-    where = _window(picture, x - radius - 1, y - radius * flat - 1, x + radius + 2, y + radius * flat + 2)
+    left, top = round(x - radius), round(y - radius * flat)
+    width, height = max(2, round(2 * radius)), max(2, round(2 * radius * flat))
+    where = _window(picture, left, top, left + width, top + height)
     if where is None:
         return
-    rows, columns = (axis[where] for axis in _grid(len(picture)))
-    u, v = (columns - x) / radius, (rows - y) / (radius * flat)
-    square = u * u + v * v
-    alpha = np.clip((1 - np.sqrt(square)) * radius + 0.5, 0, 1)
-    light = 0.86 - 0.14 * u - 0.3 * v + 0.12 * np.sqrt(np.clip(1 - square, 0, 1))
+    drawn = cv2.resize(_unit_ball(), (width, height), interpolation=cv2.INTER_AREA)
+    rows, columns = where
+    drawn = drawn[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
     part = picture[where]
-    part += alpha[..., None] * (np.clip(np.asarray(colour, np.float32) * light[..., None], 0, 1) - part)
+    part += drawn[..., :1] * (np.minimum(np.asarray(colour, np.float32) * drawn[..., 1:], 1) - part)
 
 
 def glow(picture: Picture, x: float, y: float, radius: float, colour: Colour, strength: float) -> None:

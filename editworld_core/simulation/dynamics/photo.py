@@ -251,7 +251,7 @@ def sun_sets(stage: Stage) -> Happening:
     ),
     held_out=(
         "change the season to autumn",
-        "what would it look like in the fall?",
+        "what would it look like in the fall, when the leaves turn?",
         "red and golden leaves are falling to the ground",
         "the summer has ended and it is October now",
         "autumn has coloured everything",
