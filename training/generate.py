@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import NoReturn
 
 from editworld_core.errors import BadInputError, EditWorldError
 
@@ -23,16 +24,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except EditWorldError as error:
         print(f"{error}", file=sys.stderr)
         return 2 if isinstance(error, BadInputError) else 1
+    except MemoryError:
+        print("There is not enough memory; make smaller images or use fewer workers.", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("Stopped; what was made is complete, and the same command goes on from there.", file=sys.stderr)
         return 1
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose refusals are one sentence."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{message[:1].upper()}{message[1:]}; see '{self.prog} --help'.\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m training.generate", description="Make data sets of triplets."
-    )
-    branches = parser.add_subparsers(title="branches", required=True, metavar="BRANCH")
+    parser = _Parser(prog="python -m training.generate", description="Make data sets of triplets.")
+    branches = parser.add_subparsers(title="branches", required=True, metavar="BRANCH", parser_class=_Parser)
     _add_simulate(branches)
     return parser
 

@@ -24,6 +24,7 @@ from typing import Any
 
 from PIL import Image
 
+from editworld_core import __version__
 from editworld_core.datagen.triplet import Triplet
 from editworld_core.errors import BadInputError, EditWorldError
 
@@ -97,6 +98,10 @@ def read_about(folder: Path) -> dict[str, Any]:
     if about.get("version") != FORMAT_VERSION:
         raise BadInputError(
             f"{folder} has format version {about.get('version')}, not {FORMAT_VERSION}; update this program."
+        )
+    if not {"counts", "settings"} <= about.keys():
+        raise BadInputError(
+            f"{folder / ABOUT} lacks its counts or settings; restore it, or give another folder."
         )
     return about
 
@@ -312,6 +317,7 @@ def _versions() -> dict[str, str]:
     import PIL
 
     return {
+        "editworld": __version__,
         "python": platform.python_version(),
         "numpy": np.__version__,
         "opencv": cv2.__version__,
