@@ -140,7 +140,7 @@ def snow(photo: Picture, rng: np.random.Generator) -> Develop:
 
     def develop(t: float) -> Picture:
         lain = blend(photo, scene, t)
-        lain = blend(lain, bank, smoothstep(-0.006, 0.006, depth + 0.18 * (1 - t)))
+        lain = blend(lain, bank, smoothstep(-0.006, 0.006, depth - 0.2 * (1 - t)))
         return blend(lain, (1, 1, 1), 0.92 * min(1.0, 2 * t) * flakes)
 
     return develop

@@ -140,9 +140,8 @@ def planks(
 
 
 def _window(picture: Picture, x0: float, y0: float, x1: float, y1: float) -> tuple[slice, slice] | None:
-    size = len(picture)
-    rows = slice(max(int(y0), 0), min(int(np.ceil(y1)), size))
-    columns = slice(max(int(x0), 0), min(int(np.ceil(x1)), size))
+    rows = slice(max(int(y0), 0), min(int(np.ceil(y1)), picture.shape[0]))
+    columns = slice(max(int(x0), 0), min(int(np.ceil(x1)), picture.shape[1]))
     return (rows, columns) if rows.start < rows.stop and columns.start < columns.stop else None
 
 
@@ -210,12 +209,15 @@ def cloud(
     rng: np.random.Generator, picture: Picture, x: float, y: float, width: float, colour: Colour
 ) -> None:
     """A puffy cloud of about ``width`` pixels made of balls, half see-through."""
-    layer = picture.copy()
+    top = max(int(y - 0.6 * width), 0)
+    strip = picture[top : int(y + 0.4 * width)]
+    layer = strip.copy()
     for share in rng.permutation(5):
         away = share / 4 - 0.5
         radius = width * (0.24 - 0.22 * abs(away)) * rng.uniform(0.85, 1.15)
-        ball(layer, x + 0.8 * away * width, y - 0.3 * radius + rng.uniform(-1, 1), radius, colour, 0.8)
-    picture += 0.8 * (layer - picture)
+        drop = y - top - 0.3 * radius + rng.uniform(-1, 1)
+        ball(layer, x + 0.8 * away * width, drop, radius, colour, 0.8)
+    strip += 0.8 * (layer - strip)
 
 
 def fir(picture: Picture, x: float, base: float, height: float, colour: Colour) -> None:
