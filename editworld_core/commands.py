@@ -240,12 +240,16 @@ def _report_folder(path: Path) -> None:
 
 @contextlib.contextmanager
 def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on standard error, drawn from the first step on, so that a refusal before it stands alone."""
     from tqdm import tqdm
 
-    with tqdm(desc=what, file=sys.stderr, leave=False) as bar:
+    with contextlib.ExitStack() as stack:
+        bars: list[tqdm] = []
 
         def advance(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
+            if not bars:
+                bars.append(stack.enter_context(tqdm(desc=what, file=sys.stderr, leave=False)))
+            bars[0].total = total
+            bars[0].update(done - bars[0].n)
 
         yield advance
