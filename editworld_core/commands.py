@@ -59,6 +59,7 @@ def _edit_as_dict(result: "EditResult") -> dict[str, Any]:
     return {
         "instruction": result.instruction,
         "size": list(result.final.size),
+        "seed": result.settings.seed,
         "settings": dataclasses.asdict(result.settings),
         "keywords": list(result.keywords),
         "mask_source": result.mask_source,
