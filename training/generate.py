@@ -46,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_simulate(branches: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def _add_simulate(branches: "argparse._SubParsersAction[_Parser]") -> None:
     about = "Let worlds happen in the simulator: exact pairs with exact masks, no GPU, no language model."
     parser = branches.add_parser("simulate", help="simulated worlds", description=about)
     parser.add_argument(
