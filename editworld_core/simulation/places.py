@@ -127,7 +127,7 @@ def _meadow(p: Painter) -> Picture:
     picture = p.sky()
     grass = p.pick(GRASS)
     p.hills(picture, grass, int(p.rng.integers(1, 3)), p.uniform(0.08, 0.18))
-    ground(p.rng, picture, p.horizon, *grass, grain=0.12, cells=30)
+    ground(p.rng, picture, p.horizon, grass, grain=0.12, cells=30)
     _flowers(p, picture)
     return picture
 
@@ -145,7 +145,7 @@ def _hills(p: Painter) -> Picture:
     picture = p.sky()
     grass = p.pick(GRASS)
     p.hills(picture, grass, 4, p.uniform(0.25, 0.4))
-    ground(p.rng, picture, p.horizon, *grass, grain=0.1, cells=20)
+    ground(p.rng, picture, p.horizon, grass, grain=0.1, cells=20)
     leaves = p.pick(LEAVES)
     for _ in range(int(p.rng.integers(0, 7))):
         x, height = p.uniform(0, p.size), p.uniform(0.05, 0.12) * p.size
@@ -170,7 +170,7 @@ def _beach(p: Painter) -> Picture:
     _sea(p, picture, p.horizon - p.uniform(0.1, 0.18) * p.size, p.horizon + 0.06 * p.size)
     sand = p.pick(SAND)
     beach = picture.copy()
-    ground(p.rng, beach, p.horizon - 0.02 * p.size, *sand, grain=0.07, cells=40)
+    ground(p.rng, beach, p.horizon - 0.02 * p.size, sand, grain=0.07, cells=40)
     line = ridge_line(p.rng, p.size, shore, 0.02 * p.size, 3)
     below = np.arange(p.size, dtype=np.float32)[:, None] - line[None]
     foam = np.exp(-((below / (0.012 * p.size)) ** 2))[..., None]
@@ -193,7 +193,7 @@ def _snowfield(p: Painter) -> Picture:
             p.uniform(0.1, 0.22) * p.size,
             mix((0.35, 0.55, 0.5), snow[0], 0.3),
         )
-    ground(p.rng, picture, p.horizon, *snow, grain=0.04, cells=12)
+    ground(p.rng, picture, p.horizon, snow, grain=0.04, cells=12)
     return picture
 
 
@@ -201,7 +201,7 @@ def _desert(p: Painter) -> Picture:
     picture = p.sky(1)
     dune = p.pick(DUNES)
     p.hills(picture, dune, 3, p.uniform(0.15, 0.25))
-    ground(p.rng, picture, p.horizon, *dune, grain=0.08, cells=26, stretch=4)
+    ground(p.rng, picture, p.horizon, dune, grain=0.08, cells=26, stretch=4)
     return picture
 
 
@@ -215,8 +215,8 @@ def _street(p: Painter) -> Picture:
         x += width
     road = p.pick(ROADS)
     pavement = p.horizon + 0.07 * p.size
-    ground(p.rng, picture, p.horizon, mix(road[0], (1, 1, 1), 0.5), mix(road[0], (1, 1, 1), 0.4), 0.03)
-    ground(p.rng, picture, pavement, *road, grain=0.05, cells=60)
+    ground(p.rng, picture, p.horizon, (mix(road[0], (1, 1, 1), 0.5), mix(road[0], (1, 1, 1), 0.4)), 0.03)
+    ground(p.rng, picture, pavement, road, grain=0.05, cells=60)
     box(picture, 0, pavement - 2, p.size, pavement, mix(road[0], (1, 1, 1), 0.75))
     return picture
 
@@ -256,7 +256,7 @@ def _garden(p: Painter) -> Picture:
         )
     for x in np.arange(0, p.size, 0.062 * p.size):
         box(picture, x, p.horizon - 0.14 * p.size, x + 0.03 * p.size, p.horizon, fence, 0.18)
-    ground(p.rng, picture, p.horizon, *grass, grain=0.12, cells=34)
+    ground(p.rng, picture, p.horizon, grass, grain=0.12, cells=34)
     _flowers(p, picture)
     return picture
 
@@ -278,7 +278,7 @@ def _room(p: Painter) -> Picture:
     if p.rng.random() < 0.55:
         _room_window(p, picture, p.uniform(0.08, 0.6) * p.size, 0.1 * p.size)
     box(picture, 0, p.horizon - 0.035 * p.size, p.size, p.horizon, white, 0.05)
-    planks(p.rng, picture, p.horizon, *p.pick(WOOD), width=p.uniform(44, 70) * p.size / 256)
+    planks(p.rng, picture, p.horizon, p.pick(WOOD), width=p.uniform(44, 70) * p.size / 256)
     if p.rng.random() < 0.5:
         colour = p.pick(CITY)[0]
         middle = p.horizon + 0.55 * (p.size - p.horizon)
@@ -313,7 +313,7 @@ def _table(p: Painter) -> Picture:
     for _ in range(4):
         x, y = p.uniform(0, 1) * p.size, p.uniform(0.1, 0.45) * p.size
         glow(picture, x, y, p.uniform(0.12, 0.25) * p.size, p.pick(SKIES)[1], 0.45)
-    planks(p.rng, picture, p.horizon, *p.pick(WOOD), width=p.uniform(90, 150) * p.size / 256, sideways=True)
+    planks(p.rng, picture, p.horizon, p.pick(WOOD), width=p.uniform(90, 150) * p.size / 256, sideways=True)
     box(picture, 0, p.horizon - 1, p.size, p.horizon + 1, (0.55, 0.4, 0.3))
     return picture
 
@@ -334,7 +334,7 @@ def _kitchen(p: Painter) -> Picture:
         for x in np.arange(0.25, 1, 0.25) * p.size:
             box(picture, x - 1, 0, x + 1, 0.16 * p.size, lower)
     stone = mix(p.pick(ROADS)[0], (1, 1, 1), 0.6) if p.rng.random() < 0.4 else p.pick(WOOD)[0]
-    ground(p.rng, picture, p.horizon, stone, mix(stone, (0, 0, 0), 0.12), 0.04, cells=90)
+    ground(p.rng, picture, p.horizon, (stone, mix(stone, (0, 0, 0), 0.12)), 0.04, cells=90)
     box(picture, 0, p.horizon - 2, p.size, p.horizon, mix(stone, (0, 0, 0), 0.3))
     return picture
 
@@ -344,7 +344,7 @@ def _lake(p: Painter) -> Picture:
     p.hills(picture, p.pick(ROCKS), 2, p.uniform(0.2, 0.35))
     leaves = p.pick(LEAVES)
     line = ridge_line(p.rng, p.size, p.horizon - 0.03 * p.size, 0.015 * p.size, 4)
-    fill_below(picture, line, *leaves, depth=0.05 * p.size, floor=p.horizon + 1)
+    fill_below(picture, line, leaves[0], leaves[1], depth=0.05 * p.size, floor=p.horizon + 1)
     for x in p.rng.uniform(0, p.size, int(p.rng.integers(2, 10))):
         fir(picture, float(x), p.horizon, p.uniform(0.08, 0.16) * p.size, leaves[1])
     top = round(p.horizon)
@@ -359,7 +359,7 @@ def _lake(p: Painter) -> Picture:
 def _sky(p: Painter) -> Picture:
     picture = p.sky(6)
     p.hills(picture, p.pick(GRASS), 2, 0.06)
-    ground(p.rng, picture, p.horizon, *p.pick(GRASS), grain=0.08)
+    ground(p.rng, picture, p.horizon, p.pick(GRASS), grain=0.08)
     return picture
 
 
@@ -381,7 +381,7 @@ def _forest(p: Painter) -> Picture:
                 fir(picture, x + p.uniform(-8, 8), base, height, tone)
             else:
                 leafy_tree(p.rng, picture, x + p.uniform(-8, 8), base, height, tone)
-    ground(p.rng, picture, p.horizon, *(mix(tone, leaves[1], 0.35) for tone in grass), grain=0.16, cells=30)
+    ground(p.rng, picture, p.horizon, [mix(tone, leaves[1], 0.35) for tone in grass], grain=0.16, cells=30)
     return picture
 
 
@@ -389,8 +389,8 @@ def _night_sky(p: Painter) -> Picture:
     zenith, low = p.pick(NIGHTS)
     picture = sky(p.size, zenith, low, p.horizon)
     for _ in range(int(p.rng.integers(40, 90))):
-        x, y = int(p.uniform(0, p.size)), int(p.horizon * p.uniform(0, 0.95))
-        picture[y : y + 1, x : x + 1] += p.uniform(0.2, 0.9) * (1 - picture[y : y + 1, x : x + 1])
+        column, row = int(p.uniform(0, p.size)), int(p.horizon * p.uniform(0, 0.95))
+        picture[row, column] += p.uniform(0.2, 0.9) * (1 - picture[row, column])
     if p.rng.random() < 0.6:
         x, y, radius = (
             p.uniform(0.1, 0.9) * p.size,
@@ -401,7 +401,7 @@ def _night_sky(p: Painter) -> Picture:
         ball(picture, x, y, radius, (1.0, 0.98, 0.88))
     dark = mix(zenith, (0.2, 0.35, 0.3), 0.4)
     p.hills(picture, (mix(dark, low, 0.2), dark), 1, 0.12)
-    ground(p.rng, picture, p.horizon, mix(dark, low, 0.25), dark, grain=0.12)
+    ground(p.rng, picture, p.horizon, (mix(dark, low, 0.25), dark), grain=0.12)
     return picture
 
 

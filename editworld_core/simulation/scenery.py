@@ -4,6 +4,7 @@ A picture is ``float32 [size, size, 3]`` in 0..1 and is painted in place. Length
 light falls from the upper left.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import cv2
@@ -82,10 +83,11 @@ def fill_below(
 def floor_coordinates(size: int, horizon: int) -> tuple[Field, Field, Field]:
     """For the rows below ``horizon``: texture columns and rows in pixels of a floor seen in perspective, and the
     nearness in 0..1 (0 at the horizon, 1 at the bottom) as a column."""
-    nearness = (np.arange(size - horizon, dtype=np.float32) + 0.5) / (size - horizon)
-    depth = 1 / (nearness + 0.16)
-    across = (np.arange(size, dtype=np.float32) - size / 2)[None] * depth[:, None] + size / 2
-    along = np.repeat((size * 1.2 * depth)[:, None], size, axis=1)
+    nearness: Field = (np.arange(size - horizon, dtype=np.float32) + 0.5) / np.float32(size - horizon)
+    depth: Field = np.float32(1) / (nearness + np.float32(0.16))
+    half = np.float32(size / 2)
+    across: Field = (np.arange(size, dtype=np.float32) - half)[None] * depth[:, None] + half
+    along: Field = np.repeat((np.float32(size * 1.2) * depth)[:, None], size, axis=1)
     return across, along, nearness[:, None]
 
 
@@ -93,17 +95,18 @@ def ground(
     rng: np.random.Generator,
     picture: Picture,
     horizon: float,
-    far: Colour,
-    near: Colour,
+    colours: Sequence[Colour],
     grain: float,
     cells: float = 24,
     stretch: float = 1.0,
 ) -> None:
-    """Paint the floor below row ``horizon``, from ``far`` to ``near``, with a texture of strength ``grain``."""
+    """Paint the floor below row ``horizon`` with a texture of strength ``grain``; the first of the two ``colours`` is
+    far away, the second near by."""
     size, top = len(picture), round(horizon)
     across, along, nearness = floor_coordinates(size, top)
     texture = noise(rng, size, size, cells, 3, stretch)
     lumps = cv2.remap(texture, across, along, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+    far, near = colours
     colour = np.asarray(far, np.float32) + nearness[..., None] ** 0.7 * (
         np.asarray(near, np.float32) - np.asarray(far, np.float32)
     )
@@ -114,8 +117,7 @@ def planks(
     rng: np.random.Generator,
     picture: Picture,
     horizon: float,
-    far: Colour,
-    near: Colour,
+    colours: Sequence[Colour],
     width: float = 60,
     sideways: bool = False,
 ) -> None:
@@ -133,6 +135,7 @@ def planks(
     )
     edge = np.abs(board - np.floor(board) - 0.5) * 2
     gap = np.clip((edge - 1 + 4.5 / width / (nearness + 0.1)) * 8, 0, 1) * (0.14 if sideways else 0.28)
+    far, near = colours
     colour = np.asarray(far, np.float32) + nearness[..., None] ** 0.7 * (
         np.asarray(near, np.float32) - np.asarray(far, np.float32)
     )

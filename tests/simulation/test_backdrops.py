@@ -84,7 +84,7 @@ def test_photos_come_when_there_are_some_and_not_when_a_place_is_named(green_pho
     def is_photo(picture: np.ndarray) -> bool:
         return bool(picture.std((0, 1)).max() < 0.01 and picture[..., 1].mean() > 0.7)
 
-    count = 60
+    count = 40
     anywhere, photographs, named = (
         sum(is_photo(make(_stage(seed, photos=(green_photo,))).picture) for seed in range(count))
         for make in (

@@ -6,6 +6,7 @@ from collections import Counter
 import pytest
 
 from editworld_core.categories import Category
+from editworld_core.simulation import dynamics  # noqa: F401  (registers them)
 from editworld_core.simulation.dynamic import REGISTRY, dynamic
 from editworld_core.simulation.stage import Stage
 

@@ -4,13 +4,14 @@ import cv2
 import numpy as np
 import pytest
 
-from editworld_core.simulation import looks
+from editworld_core.simulation import looks, styles
 from editworld_core.simulation.looks import Look
 
-NAMES = (
-    "night snow fog rain flood sunset autumn century pixel_art sketch comic hologram underwater apocalypse"
-)
-LOOKS = {name: getattr(looks, name) for name in NAMES.split()}
+WEATHER = ("night", "snow", "fog", "rain", "flood", "sunset", "autumn", "underwater", "apocalypse")
+STYLES = ("century", "pixel_art", "sketch", "comic", "hologram")
+LOOKS: dict[str, Look] = {
+    name: getattr(module, name) for module, names in ((looks, WEATHER), (styles, STYLES)) for name in names
+}
 
 
 @pytest.fixture
@@ -123,7 +124,7 @@ def test_sunset_and_apocalypse_redden_but_only_one_burns(scene: np.ndarray) -> N
 
 
 def test_century_is_sepia(scene: np.ndarray) -> None:
-    after = _after(looks.century, scene)
+    after = _after(styles.century, scene)
     red, green, blue = (after[..., channel].mean() for channel in range(3))
     assert red > green > blue
     hue = (after[..., 0] - after[..., 2]).std()
@@ -131,14 +132,14 @@ def test_century_is_sepia(scene: np.ndarray) -> None:
 
 
 def test_pixel_art_is_made_of_flat_squares_of_few_colours(scene: np.ndarray) -> None:
-    after = _after(looks.pixel_art, scene)
+    after = _after(styles.pixel_art, scene)
     squares = after.reshape(32, 8, 32, 8, 3)
     assert np.ptp(squares, axis=(1, 3)).max() < 1e-6
     assert len(np.unique(after.round(4))) <= 6
 
 
 def test_sketch_is_grey_lines_on_light_paper(scene: np.ndarray) -> None:
-    after = _after(looks.sketch, scene)
+    after = _after(styles.sketch, scene)
     assert (after.max(-1) - after.min(-1)).max() < 0.08
     assert after[10:60].mean() > 0.85
     edge = after[120:130, 36:46].min()  # the house's left side against the sky
@@ -146,14 +147,14 @@ def test_sketch_is_grey_lines_on_light_paper(scene: np.ndarray) -> None:
 
 
 def test_comic_has_ink_at_the_edges_and_vivid_areas(scene: np.ndarray) -> None:
-    after = _after(looks.comic, scene)
+    after = _after(styles.comic, scene)
     assert after[100:130, 38:46].min() < 0.2
     before_spread, after_spread = (np.ptp(p[150:190, 60:90], axis=-1).mean() for p in (scene, after))
     assert after_spread > before_spread
 
 
 def test_hologram_glows_cyan_and_underwater_is_blue_green(scene: np.ndarray) -> None:
-    for look in (looks.hologram, looks.underwater):
+    for look in (styles.hologram, looks.underwater):
         after = _after(look, scene).mean((0, 1))
         assert after[1] > after[0] + 0.15
         assert after[2] > after[0] + 0.15

@@ -1,7 +1,7 @@
-"""What can happen to any photograph: weather, light, time and style (their looks are in ``simulation.looks``)."""
+"""What can happen to any photograph: weather, light, time (``simulation.looks``) and style (``simulation.styles``)."""
 
 from editworld_core.categories import Category
-from editworld_core.simulation import looks
+from editworld_core.simulation import looks, styles
 from editworld_core.simulation.dynamic import Happening, dynamic
 from editworld_core.simulation.stage import Stage
 
@@ -297,7 +297,7 @@ def autumn_comes(stage: Stage) -> Happening:
 )
 def century_passes(stage: Stage) -> Happening:
     """A sepia print with scratches and burnt edges."""
-    return _let(looks.century, stage)
+    return _let(styles.century, stage)
 
 
 @dynamic(
@@ -333,7 +333,7 @@ def century_passes(stage: Stage) -> Happening:
 )
 def become_pixels(stage: Stage) -> Happening:
     """Big square pixels in vivid colours."""
-    return _let(looks.pixel_art, stage)
+    return _let(styles.pixel_art, stage)
 
 
 @dynamic(
@@ -369,7 +369,7 @@ def become_pixels(stage: Stage) -> Happening:
 )
 def become_sketch(stage: Stage) -> Happening:
     """Graphite lines on paper."""
-    return _let(looks.sketch, stage)
+    return _let(styles.sketch, stage)
 
 
 @dynamic(
@@ -405,7 +405,7 @@ def become_sketch(stage: Stage) -> Happening:
 )
 def become_cartoon(stage: Stage) -> Happening:
     """Flat colours with ink lines."""
-    return _let(looks.comic, stage)
+    return _let(styles.comic, stage)
 
 
 @dynamic(
@@ -441,7 +441,7 @@ def become_cartoon(stage: Stage) -> Happening:
 )
 def become_hologram(stage: Stage) -> Happening:
     """Cyan contours and scan lines."""
-    return _let(looks.hologram, stage)
+    return _let(styles.hologram, stage)
 
 
 @dynamic(
