@@ -166,7 +166,9 @@ class _Watched:
     ) -> "torch.Tensor":
         out = self.inside(attn, hidden_states, encoder_hidden_states, attention_mask, *args, **kwargs)
         # With an IP-Adapter the context is a pair of text and image embeddings.
-        context = encoder_hidden_states[0] if isinstance(encoder_hidden_states, tuple) else encoder_hidden_states
+        context = (
+            encoder_hidden_states[0] if isinstance(encoder_hidden_states, tuple) else encoder_hidden_states
+        )
         self.tell(self.name, attn, hidden_states, context, attention_mask)
         return out
 

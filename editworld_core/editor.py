@@ -13,7 +13,7 @@ from PIL import Image
 
 from editworld_core.engines.protocol import Engine, Progress, Token
 from editworld_core.errors import BadInputError
-from editworld_core.images import carry_change, check_instruction, native_size, read_image
+from editworld_core.images import Source, carry_change, check_instruction, native_size, read_image
 from editworld_core.masks import content_words, difference_mask, enlarge, mask_from_maps, normalise
 from editworld_core.settings import EditSettings
 
@@ -81,7 +81,7 @@ class WorldEditor:
 
     def edit(
         self,
-        image: object,
+        image: Source,
         instruction: str,
         settings: EditSettings | None = None,
         progress: Progress | None = None,
@@ -109,7 +109,8 @@ class WorldEditor:
             engine = self.engine(settings.engine)
         settings = _filled(settings, engine)
         small = original.resize(
-            native_size(original.size, engine.info.native_size, engine.info.multiple), Image.Resampling.LANCZOS
+            native_size(original.size, engine.info.native_size, engine.info.multiple),
+            Image.Resampling.LANCZOS,
         )
         recorder = AttentionRecorder() if engine.info.records_attention else None
         with clock("edit"):
@@ -126,7 +127,9 @@ class WorldEditor:
             clock,
         )
 
-    def refine(self, result: EditResult, settings: EditSettings, progress: Progress | None = None) -> EditResult:
+    def refine(
+        self, result: EditResult, settings: EditSettings, progress: Progress | None = None
+    ) -> EditResult:
         """Make mask and post-edit of ``result`` anew by ``settings``, without editing again.
 
         Only the settings of mask and post-edit are taken from ``settings``; engine, steps, guidances and seed stay
@@ -142,7 +145,9 @@ class WorldEditor:
             image_guidance=kept.image_guidance,
             seed=kept.seed,
         )
-        clock = _Clock({name: result.timings[name] for name in ("load", "edit", "carry") if name in result.timings})
+        clock = _Clock(
+            {name: result.timings[name] for name in ("load", "edit", "carry") if name in result.timings}
+        )
         return self._finish(
             result.original,
             result.edited,
@@ -231,7 +236,9 @@ def _keywords(settings: EditSettings, words: Sequence[Token]) -> tuple[str, ...]
     known = tuple(token.word for token in words)
     unknown = [word for word in settings.keywords if word not in known]
     if unknown:
-        raise BadInputError(f"The word {unknown[0]!r} is not in the instruction: choose among {', '.join(known)}.")
+        raise BadInputError(
+            f"The word {unknown[0]!r} is not in the instruction: choose among {', '.join(known)}."
+        )
     return settings.keywords or content_words(known)
 
 

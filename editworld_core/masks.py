@@ -16,7 +16,8 @@ Map = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 PAPER_FACTOR = 0.8125
-FLAT_RATIO = 0.8125  # a map whose lower Otsu class reaches this share of the upper one says nothing about where
+FLAT_RATIO = 0.55  # a map whose lower Otsu class has this share of the upper one says nothing about where
+LEAST_CHANGE = 0.06  # of a channel's range; an engine's noise stays below it
 DIFFERENCE_SIDE = 320  # pixels; differences are measured at this longer side, finer ones are codec noise
 
 STOP_WORDS = frozenset(
@@ -75,7 +76,7 @@ def otsu_level(values: NDArray[np.float32], bins: int = 256) -> float:
 
 
 def is_flat(map: Map) -> bool:
-    """Whether ``map`` says nothing about *where*: the mean below Otsu's threshold is more than 0.8125 of the mean
+    """Whether ``map`` says nothing about *where*: the mean below Otsu's threshold is more than 0.55 of the mean
     above it. So it is for an instruction about the whole picture, such as nightfall."""
     scaled = normalise(map)
     if np.ptp(scaled) < 1e-6:
@@ -127,6 +128,16 @@ def difference(before: Image.Image, after: Image.Image) -> Map:
     first, second = (to_float(image.resize(size, Image.Resampling.BOX)) for image in (before, after))
     change = np.abs(remove_cast(first, second) - first).max(-1)
     return cv2.GaussianBlur(change, (0, 0), 1.0)
+
+
+def difference_mask(before: Image.Image, after: Image.Image) -> Mask:
+    """Where the two pictures visibly differ, [H, W]: above Otsu's threshold, and at least ``LEAST_CHANGE``.
+
+    Equal pictures give an empty mask, a change of everything a full one.
+    """
+    change = difference(before, after)
+    level = max(LEAST_CHANGE, min(otsu_level(change), float(change.max()) / 4))
+    return enlarge((change > level).astype(np.float32), (before.height, before.width)) > 0.5
 
 
 def shrunk(size: tuple[int, int]) -> tuple[int, int]:

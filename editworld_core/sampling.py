@@ -101,7 +101,9 @@ def denoise(
                 latents = redraw.mask * latents + (1 - redraw.mask) * kept
             noisy = scheduler.scale_model_input(torch.cat([latents] * len(branches)), timestep)
             predicted = unet(torch.cat([noisy, images], dim=1), timestep, texts.context, **texts.added).sample
-            guided = sum(weight * part for weight, part in zip(weights, predicted.chunk(len(branches)), strict=True))
+            guided = sum(
+                weight * part for weight, part in zip(weights, predicted.chunk(len(branches)), strict=True)
+            )
             latents = scheduler.step(guided, timestep, latents).prev_sample
             if progress is not None:
                 progress(done, len(timesteps))
@@ -109,7 +111,11 @@ def denoise(
 
 
 def _timesteps(scheduler: Any, redraw: Redraw | None) -> Iterator[Tensor]:
-    skipped = 0 if redraw is None else len(scheduler.timesteps) - max(1, round(redraw.strength * len(scheduler.timesteps)))
+    skipped = (
+        0
+        if redraw is None
+        else len(scheduler.timesteps) - max(1, round(redraw.strength * len(scheduler.timesteps)))
+    )
     yield from scheduler.timesteps[skipped:]
 
 

@@ -35,7 +35,9 @@ def _inputs(height: int, width: int, branches: int = 3) -> tuple[torch.Tensor, t
 
 
 @pytest.mark.parametrize("grid", [(16, 16), (8, 24), (12, 20)])
-def test_maps_equal_a_plain_softmax_of_queries_and_keys(unet: UNet2DConditionModel, grid: tuple[int, int]) -> None:
+def test_maps_equal_a_plain_softmax_of_queries_and_keys(
+    unet: UNet2DConditionModel, grid: tuple[int, int]
+) -> None:
     sample, context = _inputs(*grid)
     seen: dict[str, np.ndarray] = {}
 
@@ -45,7 +47,9 @@ def test_maps_equal_a_plain_softmax_of_queries_and_keys(unet: UNet2DConditionMod
             told = kwargs["encoder_hidden_states"]
             heads = []
             for query, key in zip(
-                layer.to_q(hidden[:1]).chunk(layer.heads, -1), layer.to_k(told[:1]).chunk(layer.heads, -1), strict=True
+                layer.to_q(hidden[:1]).chunk(layer.heads, -1),
+                layer.to_k(told[:1]).chunk(layer.heads, -1),
+                strict=True,
             ):
                 scores = query[0] @ key[0].T / query.shape[-1] ** 0.5
                 exponents = torch.exp(scores - scores.max(-1, keepdim=True).values)
@@ -115,6 +119,8 @@ def test_nothing_recorded_is_said() -> None:
         AttentionRecorder().maps()
 
 
-@pytest.mark.parametrize(("cells", "grid", "expected"), [(60, (12, 20), (6, 10)), (15, (12, 20), (3, 5)), (9, (5, 5), (3, 3))])
+@pytest.mark.parametrize(
+    ("cells", "grid", "expected"), [(60, (12, 20), (6, 10)), (15, (12, 20), (3, 5)), (9, (5, 5), (3, 3))]
+)
 def test_grid_of_a_layer(cells: int, grid: tuple[int, int], expected: tuple[int, int]) -> None:
     assert grid_of(cells, grid) == expected

@@ -24,7 +24,8 @@ def unet() -> Any:
 def told() -> TextConditions:
     generator = torch.Generator().manual_seed(2)
     return TextConditions(
-        torch.randn(1, 48, 384, generator=generator), {"class_labels": torch.randn(1, 384, generator=generator)}
+        torch.randn(1, 48, 384, generator=generator),
+        {"class_labels": torch.randn(1, 384, generator=generator)},
     )
 
 
@@ -32,7 +33,9 @@ def _source(height: int = 16, width: int = 16) -> torch.Tensor:
     return torch.rand(1, 12, height, width, generator=torch.Generator().manual_seed(3)) * 2 - 1
 
 
-def _denoise(unet: Any, told: TextConditions, guidance: Guidance, seed: int = 0, **options: Any) -> torch.Tensor:
+def _denoise(
+    unet: Any, told: TextConditions, guidance: Guidance, seed: int = 0, **options: Any
+) -> torch.Tensor:
     return denoise(
         unet,
         build_scheduler(),
@@ -74,7 +77,12 @@ def test_guidance_is_equation_3_though_branches_of_no_weight_are_left_out(
 
 
 def test_only_branches_that_matter_are_run() -> None:
-    assert [len(Guidance(*pair).branches()) for pair in ((3, 1.5), (3, 1), (1.5, 1.5), (1, 1))] == [3, 2, 2, 1]
+    assert [len(Guidance(*pair).branches()) for pair in ((3, 1.5), (3, 1), (1.5, 1.5), (1, 1))] == [
+        3,
+        2,
+        2,
+        1,
+    ]
 
 
 def test_the_seed_decides(unet: Any, told: TextConditions) -> None:

@@ -1,4 +1,4 @@
-"""Step number to batch: every draw of chance comes from (seed, step), so a resumed run draws what an unbroken one does."""
+"""From a step's number to its batch: all chance comes from (seed, step), which makes runs resumable."""
 
 import re
 from functools import lru_cache
@@ -38,7 +38,8 @@ class Batches:
         rows = np.sort(rng.choice(len(self.pool), count, replace=False))
         texts = [self.pool.phrasings[row][rng.integers(len(self.pool.phrasings[row]))] for row in rows]
         flips = [
-            self.config.data.horizontal_flip and rng.random() < 0.5 and not NAMES_A_SIDE.search(text) for text in texts
+            self.config.data.horizontal_flip and rng.random() < 0.5 and not NAMES_A_SIDE.search(text)
+            for text in texts
         ]
         source, target, mask = (self._pictures(rows, flips, part) for part in ("before", "after", "masks"))
         keep_text, keep_image = self._dropout(rng, count)

@@ -95,7 +95,9 @@ def read_config(path: Path) -> TrainConfig:
     except OSError as error:
         raise BadInputError(f"The configuration {path} cannot be read: {error.strerror}.") from error
     except yaml.YAMLError as error:
-        raise BadInputError(f"The configuration {path} is not valid YAML: correct it and try again.") from error
+        raise BadInputError(
+            f"The configuration {path} is not valid YAML: correct it and try again."
+        ) from error
     return _build(TrainConfig, values, "")
 
 

@@ -67,7 +67,9 @@ def _check_recipe(path: Path, recipe: dict[str, object]) -> None:
     if not path.exists():
         path.write_text(text, encoding="utf-8")
     elif path.read_text(encoding="utf-8") != text:
-        raise BadInputError(f"{path.parent} holds pairs made with other settings: name another --pool folder.")
+        raise BadInputError(
+            f"{path.parent} holds pairs made with other settings: name another --pool folder."
+        )
 
 
 def _arrays(folder: Path, config: DataConfig) -> tuple[NDArray[np.uint8], ...]:

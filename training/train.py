@@ -55,7 +55,9 @@ class Trainer:
             losses = self.losses(batch)
         loss = losses["error"] + self.config.loss.grounding * losses["grounding"]
         if not torch.isfinite(loss):
-            raise EditWorldError(f"The loss is {loss.item()} at step {self.step}: lower the learning rate and resume.")
+            raise EditWorldError(
+                f"The loss is {loss.item()} at step {self.step}: lower the learning rate and resume."
+            )
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.unet.parameters(), self.config.optimizer.gradient_clip)
         self.optimizer.step()
@@ -76,7 +78,9 @@ class Trainer:
         codec = self.batches.codec
         source, target = codec.encode(batch.source), codec.encode(batch.target)
         noisy = self.scheduler.add_noise(target, batch.noise, batch.timesteps)
-        inputs = torch.cat([noisy, source * batch.keep_image], dim=1).contiguous(memory_format=torch.channels_last)
+        inputs = torch.cat([noisy, source * batch.keep_image], dim=1).contiguous(
+            memory_format=torch.channels_last
+        )
         grid = (source.shape[2] // 2, source.shape[3] // 2)
         maps: list[torch.Tensor] = []
 
@@ -169,9 +173,9 @@ def _uses_bf16(precision: str) -> bool:
     import torch
 
     if precision == "auto":
-        return bool(torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()) and (
-            torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-        )
+        return bool(
+            torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+        ) and (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
     return precision == "bf16"
 
 
@@ -233,9 +237,13 @@ def run(
 def _check_folder(folder: Path, resume: bool) -> None:
     there = (folder / "checkpoint.pt").exists()
     if there and not resume:
-        raise BadInputError(f"{folder} holds a run already: add --resume to go on with it, or name another folder.")
+        raise BadInputError(
+            f"{folder} holds a run already: add --resume to go on with it, or name another folder."
+        )
     if resume and not there:
-        raise BadInputError(f"{folder} holds no checkpoint.pt to resume: leave --resume out to start a run there.")
+        raise BadInputError(
+            f"{folder} holds no checkpoint.pt to resume: leave --resume out to start a run there."
+        )
     folder.mkdir(parents=True, exist_ok=True)
 
 
@@ -265,7 +273,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         photos = tuple(sorted(chosen.photos.glob("*.jpg"))) if chosen.photos else ()
         if chosen.photos and not photos:
-            raise BadInputError(f"{chosen.photos} holds no .jpg files: name a folder of photos, or leave --photos out.")
+            raise BadInputError(
+                f"{chosen.photos} holds no .jpg files: name a folder of photos, or leave --photos out."
+            )
         run(
             read_config(chosen.config),
             chosen.output,

@@ -37,7 +37,9 @@ class Log:
         kept: list[dict[str, str]] = []
         if step and path.exists():
             with path.open(newline="", encoding="utf-8") as old:
-                kept = [row for row in csv.DictReader(old) if row["step"].isdigit() and int(row["step"]) <= step]
+                kept = [
+                    row for row in csv.DictReader(old) if row["step"].isdigit() and int(row["step"]) <= step
+                ]
         self._file = path.open("w", newline="", encoding="utf-8")
         self._csv = csv.DictWriter(self._file, COLUMNS)
         self._csv.writeheader()
@@ -62,7 +64,6 @@ def held_out_scores(trainer: "Trainer", folder: Path) -> dict[str, float]:
 
     The scores are those of ``editworld_core evaluate simulated``, on fewer scenes and without post-edit.
     """
-    from PIL import Image
 
     config = trainer.config
     scenes = _scenes(config.data.size, config.data.dynamics, config.watch.held_out_scenes)
@@ -87,7 +88,9 @@ def _scenes(size: int, names: tuple[str, ...], count: int) -> "list[SimulatedPai
     from editworld_core.simulation.world import dynamic_names, simulate
 
     return [
-        simulate(name, seed, split="held_out", size=size) for name in names or dynamic_names() for seed in range(count)
+        simulate(name, seed, split="held_out", size=size)
+        for name in names or dynamic_names()
+        for seed in range(count)
     ]
 
 
@@ -97,7 +100,9 @@ def _edit(trainer: "Trainer", pairs: "list[SimulatedPair]") -> list[NDArray[np.u
     from editworld_core.sampling import Guidance, denoise
 
     encoder, codec = trainer.batches.encoder, trainer.batches.codec
-    pixels = torch.from_numpy(np.stack([pair.before for pair in pairs]).transpose(0, 3, 1, 2)).float() / 127.5 - 1
+    pixels = (
+        torch.from_numpy(np.stack([pair.before for pair in pairs]).transpose(0, 3, 1, 2)).float() / 127.5 - 1
+    )
     latents = denoise(
         trainer.unet,
         trainer.scheduler,
@@ -117,7 +122,9 @@ def _to_uint8(pixels: "torch.Tensor") -> NDArray[np.uint8]:
 
 def _relative_error(pair: "SimulatedPair", edited: NDArray[np.uint8]) -> float:
     truth = pair.after[pair.mask].astype(float)
-    return float(np.abs(edited[pair.mask] - truth).mean() / max(np.abs(pair.before[pair.mask] - truth).mean(), 1e-6))
+    return float(
+        np.abs(edited[pair.mask] - truth).mean() / max(np.abs(pair.before[pair.mask] - truth).mean(), 1e-6)
+    )
 
 
 def _grid(rows: list[NDArray[np.uint8]], columns: int = 4) -> "Image.Image":

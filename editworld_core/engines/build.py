@@ -11,12 +11,13 @@ import torch
 
 from editworld_core.engines.pocket import AFFINE_CHANNELS, MiniLMEncoder, PocketUNet, SpaceToDepthCodec
 
-INDEX = {
+INDEX: dict[str, Any] = {
     "_class_name": "PocketEngine",
     "unet": ["editworld_core.engines.pocket", "PocketUNet"],
     "scheduler": ["diffusers", "DDIMScheduler"],
     "vae": ["editworld_core.engines.pocket", "SpaceToDepthCodec"],
     "text_encoder": ["editworld_core.engines.pocket", "MiniLMEncoder"],
+    "editworld": {"native_size": 256, "steps": 2, "text_guidance": 1.0, "image_guidance": 1.0},
 }
 
 

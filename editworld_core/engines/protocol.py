@@ -47,10 +47,21 @@ class EngineInfo:
     image_guidance: float
 
 
+@dataclass(frozen=True)
+class Token:
+    """One word of an instruction and the context positions of its tokens."""
+
+    word: str
+    positions: tuple[int, ...]
+
+
 class Engine(Protocol):
     """Edits at the size of the image it is given, which must be a multiple of ``info.multiple``."""
 
-    info: EngineInfo
+    @property
+    def info(self) -> EngineInfo:
+        """What a user wants to know before the first edit."""
+        ...
 
     def edit(
         self,
@@ -75,14 +86,6 @@ class Engine(Protocol):
         """Denoise again inside ``mask`` [H, W], guided by ``edited``; outside it the latents are ``image``'s."""
         ...
 
-    def tokens(self, instruction: str) -> "list[Token]":
+    def tokens(self, instruction: str) -> list[Token]:
         """The words of ``instruction`` with the positions of their tokens in the text encoder's context."""
         ...
-
-
-@dataclass(frozen=True)
-class Token:
-    """One word of an instruction and the context positions of its tokens."""
-
-    word: str
-    positions: tuple[int, ...]

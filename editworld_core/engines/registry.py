@@ -38,12 +38,18 @@ def engine_rows() -> list[EngineRow]:
         multiple=32,
         memory_gib=1.0,
         records_attention=True,
-        steps=8,
-        text_guidance=1.5,
+        steps=2,
+        text_guidance=1.0,
         image_guidance=1.0,
     )
     ready = (pocket_folder() / "model_index.json").exists()
-    return [EngineRow(info, ready, "" if ready else "its weights are not in this installation: install the package again")]
+    return [
+        EngineRow(
+            info,
+            ready,
+            "" if ready else "its weights are not in this installation: install the package again",
+        )
+    ]
 
 
 def load_engine(name: str) -> Engine:

@@ -47,7 +47,9 @@ class UNetEngine:
     ) -> Image.Image:
         """The picture after ``instruction``; ``settings`` says how, None in it meaning ``info``'s default."""
         source = self._encode(image)
-        return self._decode(self._denoise(source, instruction, settings, recorder=recorder, progress=progress))
+        return self._decode(
+            self._denoise(source, instruction, settings, recorder=recorder, progress=progress)
+        )
 
     def inpaint(
         self,
@@ -70,15 +72,17 @@ class UNetEngine:
         found = (
             Token(
                 word.group(),
-                tuple(i for i, (start, end) in enumerate(spans) if start < end and word.start() <= start < word.end()),
+                tuple(
+                    i
+                    for i, (start, end) in enumerate(spans)
+                    if start < end and word.start() <= start < word.end()
+                ),
             )
             for word in WORDS.finditer(instruction)
         )
         return [token for token in found if token.positions]
 
-    def _denoise(
-        self, source: Tensor, instruction: str, settings: EditSettings, **options: Any
-    ) -> Tensor:
+    def _denoise(self, source: Tensor, instruction: str, settings: EditSettings, **options: Any) -> Tensor:
         told: TextConditions = self.encoder.encode([instruction])
         text = self.info.text_guidance if settings.text_guidance is None else settings.text_guidance
         image = self.info.image_guidance if settings.image_guidance is None else settings.image_guidance
@@ -98,7 +102,7 @@ class UNetEngine:
         width, height = image.size
         if width % self.info.multiple or height % self.info.multiple:
             raise BadInputError(
-                f"{self.info.id} edits sizes that are multiples of {self.info.multiple}, not {width}x{height}: resize it."
+                f"{self.info.id} edits multiples of {self.info.multiple} pixels, not {width}x{height}: resize it."
             )
         pixels = torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1)[None].float() / 127.5 - 1
         return self.codec.encode(pixels)
@@ -138,8 +142,8 @@ def load_unet_engine(folder: Path, name: str, title: str, licence: str) -> UNetE
         multiple=codec.config.factor * 2**halvings,
         memory_gib=1.0,
         records_attention=True,
-        steps=defaults.get("steps", 8),
-        text_guidance=defaults.get("text_guidance", 1.5),
+        steps=defaults.get("steps", 2),
+        text_guidance=defaults.get("text_guidance", 1.0),
         image_guidance=defaults.get("image_guidance", 1.0),
     )
     fast = unet.eval().requires_grad_(False).to(memory_format=torch.channels_last)
@@ -160,5 +164,7 @@ def read_index(folder: Path) -> dict[str, Any]:
             f"{folder} is not an engine folder, since it has no readable model_index.json: name one that has."
         ) from error
     if not isinstance(index, dict) or index.get("_class_name") != "PocketEngine":
-        raise EngineUnavailableError(f"{folder} holds a model of another kind: name a folder that training wrote.")
+        raise EngineUnavailableError(
+            f"{folder} holds a model of another kind: name a folder that training wrote."
+        )
     return index

@@ -49,7 +49,9 @@ def unbroken(config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_run_leaves_an_engine_that_edits(unbroken: Path) -> None:
     engine = load_engine(str(unbroken / "engine"))
-    edited = engine.edit(Image.new("RGB", (64, 96), "teal"), "melt the snowman", EditSettings(steps=2, seed=1))
+    edited = engine.edit(
+        Image.new("RGB", (64, 96), "teal"), "melt the snowman", EditSettings(steps=2, seed=1)
+    )
     assert edited.size == (64, 96)
     rows = list(csv.DictReader((unbroken / "log.csv").open()))
     assert [int(row["step"]) for row in rows if row["loss"]] == list(range(1, 9))
