@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from editworld_core.simulation.scenery import Colour, Field, noise
 from editworld_core.simulation.sprites import Picture
@@ -67,20 +68,33 @@ def vignette(picture: Picture) -> Field:
 def open_sky(photo: Picture) -> Field:
     """How much each pixel looks like open sky, [H, W] in 0..1.
 
-    Sky is bright or blue, not green, without strong edges, hangs together with the top edge (clouds belong to it),
-    and ends by three quarters of the height; where little is left, there is none.
+    Sky is bright or blue, neither green nor warm, hangs together with the top of the frame (clouds belong to it)
+    without crossing strong edges, and ends by three quarters of the height; where little is left, there is none.
     """
     grey = blur(luminance(photo), 1.0)
     slope = np.hypot(cv2.Scharr(grey, cv2.CV_32F, 0, 1), cv2.Scharr(grey, cv2.CV_32F, 1, 0)) / 16
     blue = photo[..., 2] - 0.5 * (photo[..., 0] + photo[..., 1])
     green = photo[..., 1] - np.maximum(photo[..., 0], photo[..., 2])
-    airy = (grey + 1.2 * blue > 0.52) & (green < 0.06) & (slope < 0.06)
-    side = round(0.045 * len(photo)) | 1
-    closed = cv2.morphologyEx(airy.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((side, side), np.uint8))
-    labels = cv2.connectedComponents(closed, connectivity=4)[1]
+    warm = photo[..., 0] - np.maximum(
+        photo[..., 1], photo[..., 2] - 0.1
+    )  # skin, wood and brick, but no cream sky
+    airy = (grey + 1.2 * blue > 0.52) & (green < 0.06) & (warm < 0.09)
+    labels = cv2.connectedComponents((airy & (slope < 0.06)).astype(np.uint8), connectivity=4)[1]
     hanging = np.isin(labels, np.setdiff1d(labels[: max(2, len(photo) // 32)], 0))
+    side = round(0.05 * len(photo)) | 1
+    around = cv2.dilate(hanging.astype(np.uint8), np.ones((side, side), np.uint8)).astype(bool)
+    hanging = _with_clouds(hanging | (around & airy), (grey > 0.5) & (np.abs(blue) < 0.12))
     likely = blur(hanging.astype(np.float32), 1.2) * (1 - smoothstep(0.55, 0.78, rows_of(photo)))
     return likely * np.float32(np.clip((likely.mean() - 0.05) / 0.08, 0, 1))
+
+
+def _with_clouds(sky: NDArray[np.bool_], pale: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """``sky`` [H, W] and the mostly ``pale`` islands in it that end above six tenths of the height."""
+    labels, boxes = cv2.connectedComponentsWithStats((~sky).astype(np.uint8), connectivity=4)[1:3]
+    share = np.bincount(labels[pale], minlength=len(boxes)) / np.maximum(boxes[:, cv2.CC_STAT_AREA], 1)
+    ends = boxes[:, cv2.CC_STAT_TOP] + boxes[:, cv2.CC_STAT_HEIGHT]
+    cloud = (ends < 0.6 * len(sky)) & ((share > 0.6) | (boxes[:, cv2.CC_STAT_AREA] < 12))
+    return sky | cloud[labels]
 
 
 def specks(
