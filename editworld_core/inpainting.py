@@ -1,4 +1,4 @@
-"""Drawing anew inside a mask (EditWorld, section 3.4, last step)."""
+"""Redrawing the inside of a mask (EditWorld, section 3.4): the last step of the post-edit."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -14,7 +14,7 @@ from editworld_core.settings import EditSettings
 
 
 class Inpainter(Protocol):
-    """Draws the inside of a mask, guided by an edited picture."""
+    """Draws the masked part of an edited picture once more, so that it fits what is around it."""
 
     def inpaint(
         self,
@@ -24,29 +24,21 @@ class Inpainter(Protocol):
         instruction: str,
         progress: Progress | None = None,
     ) -> Image.Image:
-        """``edited`` with the inside of ``mask`` [H, W] drawn anew, to join ``original`` outside; RGB, same size."""
+        """The edit again, held to ``original`` outside ``mask`` [H, W]; what lies outside is for the caller to keep.
+
+        Args:
+            original, edited: RGB pictures of H x W pixels, before and after ``instruction``.
+            progress: called at every step's end; what it raises stops the work.
+        """
         ...
 
 
 @dataclass(frozen=True)
-class NoInpainter:
-    """Leaves the edited picture as it is: for edits made elsewhere, without an engine."""
-
-    def inpaint(
-        self,
-        original: Image.Image,
-        edited: Image.Image,
-        mask: Mask,
-        instruction: str,
-        progress: Progress | None = None,
-    ) -> Image.Image:
-        """See ``Inpainter``."""
-        return edited
-
-
-@dataclass(frozen=True)
 class EngineInpainter:
-    """The engine's own masked re-denoising, at its native size, carried to the size of the upload."""
+    """The engine's own masked re-denoising, at its native size, guided by the edited picture.
+
+    The change that it makes is carried to the size of the upload (``images.carry_change``).
+    """
 
     engine: Engine
     settings: EditSettings
@@ -62,7 +54,28 @@ class EngineInpainter:
         """See ``Inpainter``."""
         info = self.engine.info
         size = native_size(original.size, info.native_size, info.multiple)
-        small, small_edited = (picture.resize(size, Image.Resampling.LANCZOS) for picture in (original, edited))
-        small_mask = cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0
-        drawn = self.engine.inpaint(small, small_edited, small_mask, instruction, self.settings, progress)
-        return carry_change(edited, small_edited, drawn)
+        before, after = (_at(image, size) for image in (original, edited))
+        # A cell that the mask only touches is redrawn too: the composite cuts along the true outline.
+        cover = cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0
+        redrawn = self.engine.inpaint(before, after, cover, instruction, self.settings, progress)
+        return carry_change(original, before, redrawn)
+
+
+@dataclass(frozen=True)
+class NoInpainter:
+    """Leaves the edited picture as it is: for results of editors that are not here."""
+
+    def inpaint(
+        self,
+        original: Image.Image,
+        edited: Image.Image,
+        mask: Mask,
+        instruction: str,
+        progress: Progress | None = None,
+    ) -> Image.Image:
+        """``edited``."""
+        return edited
+
+
+def _at(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    return image if image.size == size else image.resize(size, Image.Resampling.LANCZOS)

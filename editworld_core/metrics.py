@@ -23,9 +23,19 @@ from editworld_core.masks import Mask, mask_iou
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["DriftReport", "colour_cast", "drift_report", "estimate_shift", "mask_iou", "psnr", "st_lpips_outside"]
+__all__ = [
+    "DriftReport",
+    "colour_cast",
+    "drift_report",
+    "estimate_shift",
+    "mask_iou",
+    "psnr",
+    "st_lpips_outside",
+]
 
-PERCEPTUAL_SIDE = 256  # pixels; ST-LPIPS sees the picture at this longer side, as it was trained on small patches
+PERCEPTUAL_SIDE = (
+    256  # pixels; ST-LPIPS sees the picture at this longer side, as it was trained on small patches
+)
 SHIFT_SIDE = 512  # pixels; the shift is estimated at this longer side
 
 
@@ -108,7 +118,9 @@ def _shift_tolerant_alexnet(x: "Tensor", weights: "Mapping[str, Tensor]") -> "li
         return F.conv2d(x, weights[f"net.{name}.weight"], weights[f"net.{name}.bias"], padding=padding)
 
     def subsample(x: "Tensor", name: str) -> "Tensor":
-        return F.conv2d(F.pad(x, (2, 2, 2, 2), "reflect"), weights[f"net.{name}.filt"], stride=2, groups=x.shape[1])
+        return F.conv2d(
+            F.pad(x, (2, 2, 2, 2), "reflect"), weights[f"net.{name}.filt"], stride=2, groups=x.shape[1]
+        )
 
     x = (x - weights["scaling_layer.shift"]) / weights["scaling_layer.scale"]
     first = F.relu(subsample(convolve(x, "slice1.0", 2), "slice1.1"))
@@ -153,7 +165,10 @@ def _moved_back(image: NDArray[np.float32], shift: tuple[float, float]) -> NDArr
 
 
 def _misfit(
-    first: NDArray[np.float32], second: NDArray[np.float32], weight: NDArray[np.float32], shift: tuple[float, float]
+    first: NDArray[np.float32],
+    second: NDArray[np.float32],
+    weight: NDArray[np.float32],
+    shift: tuple[float, float],
 ) -> float:
     error = np.abs(_moved_back(second, shift) - first)
     inner = _moved_back(weight, shift) * weight
@@ -161,7 +176,10 @@ def _misfit(
 
 
 def _refined_shift(
-    first: NDArray[np.float32], second: NDArray[np.float32], weight: NDArray[np.float32], shift: tuple[float, float]
+    first: NDArray[np.float32],
+    second: NDArray[np.float32],
+    weight: NDArray[np.float32],
+    shift: tuple[float, float],
 ) -> tuple[float, float]:
     """Lucas-Kanade (1981) for one translation of the whole picture, from ``shift``."""
     gradient = np.stack([np.gradient(first, axis=1), np.gradient(first, axis=0)], -1)

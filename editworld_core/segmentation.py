@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from editworld_core.masks import Map, Mask, mask_iou
+from editworld_core.masks import Map, Mask, at_most, enlarge_mask, grown, mask_iou, tidy
 from editworld_core.pixels import to_float
 
 COVERED = (0.35, 0.5, 0.65)  # shares of a region that the prompt must cover for the region to be joined
@@ -51,9 +51,8 @@ class ClassicalSegmenter:
 
     def candidates(self, image: Image.Image, prompt: Mask, heat: Map | None) -> list[Mask]:
         """See ``Segmenter``."""
-        scale = min(1.0, self.side / max(image.size))
-        size = (max(8, round(image.width * scale)), max(8, round(image.height * scale)))
-        pixels = to_float(image.resize(size, Image.Resampling.BOX))
+        pixels = to_float(at_most(image, self.side))
+        size = pixels.shape[1], pixels.shape[0]
         seed = _shrink(prompt.astype(np.float32), size) > 0.5
         if not seed.any():
             return []
@@ -61,7 +60,7 @@ class ClassicalSegmenter:
         found = [_joined(regions, seed, share) for regions in _partitions(pixels) for share in COVERED]
         if not seed.all():
             found.append(_grab_cut(pixels, seed, warm))
-        return _distinct([_enlarged(_tidy(mask), image.size) for mask in found])
+        return _distinct([enlarge_mask(tidy(mask), prompt.shape) for mask in found])
 
 
 def best_segment(candidates: Sequence[Mask], prompt: Mask, max_area: float = MAX_AREA) -> Mask:
@@ -88,9 +87,7 @@ def _partitions(pixels: NDArray[np.float32]) -> list[NDArray[np.int64]]:
     lab = rgb2lab(pixels)
     area = pixels.shape[0] * pixels.shape[1]
     smallest = max(4, area // 2000)
-    fine, coarse = (
-        felzenszwalb(lab / 100, scale=scale, sigma=0.6, min_size=smallest) for scale in (15, 60)
-    )
+    fine, coarse = (felzenszwalb(lab / 100, scale=scale, sigma=0.6, min_size=smallest) for scale in (15, 60))
     compact = slic(lab, n_segments=max(16, area // 200), compactness=8, max_num_iter=5, convert2lab=False)
     return [fine, coarse, compact]
 
@@ -105,9 +102,9 @@ def _joined(regions: NDArray[np.int64], prompt: Mask, share: float) -> Mask:
 def _grab_cut(pixels: NDArray[np.float32], prompt: Mask, heat: Map) -> Mask:
     """GrabCut (Rother et al., 2004) between the prompt's warm core and what is far from the prompt."""
     reach = max(3, round(0.06 * max(prompt.shape)))
-    near = cv2.dilate(prompt.astype(np.uint8), np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)) > 0
+    near = grown(prompt, reach)
     core = prompt & (heat >= np.quantile(heat[prompt], 0.6))
-    core &= cv2.erode(prompt.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    core &= ~grown(~prompt, 1)
     labels = np.full(prompt.shape, cv2.GC_BGD, np.uint8)
     labels[near] = cv2.GC_PR_BGD
     labels[prompt] = cv2.GC_PR_FGD
@@ -120,37 +117,11 @@ def _grab_cut(pixels: NDArray[np.float32], prompt: Mask, heat: Map) -> Mask:
     return np.asarray((labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD))
 
 
-def _tidy(mask: Mask) -> Mask:
-    """``mask`` without specks, cracks and small holes."""
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
-    smooth = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_CLOSE, disc)
-    smooth = cv2.morphologyEx(smooth, cv2.MORPH_OPEN, disc)
-    return fill_holes(smooth.astype(bool), max_share=0.02)
-
-
-def fill_holes(mask: Mask, max_share: float = 1.0) -> Mask:
-    """``mask`` with those holes filled that are at most ``max_share`` of the picture."""
-    _, labels, stats, _ = cv2.connectedComponentsWithStats((~mask).astype(np.uint8), connectivity=4)
-    height, width = mask.shape
-    left, top = stats[:, cv2.CC_STAT_LEFT], stats[:, cv2.CC_STAT_TOP]
-    right, bottom = left + stats[:, cv2.CC_STAT_WIDTH], top + stats[:, cv2.CC_STAT_HEIGHT]
-    inner = (left > 0) & (top > 0) & (right < width) & (bottom < height)
-    hole = inner & (stats[:, cv2.CC_STAT_AREA] <= max_share * mask.size)
-    hole[0] = False  # the label of what is not background, that is, of the mask
-    return np.asarray(mask | hole[labels], bool)
-
-
 def _shrink(map: Map, size: tuple[int, int]) -> Map:
     how = cv2.INTER_AREA if size[0] <= map.shape[1] else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(map, size, interpolation=how), np.float32)
-
-
-def _enlarged(mask: Mask, size: tuple[int, int]) -> Mask:
-    """``mask`` on the grid of ``size`` = (W, H), its outline smooth rather than in steps."""
-    if mask.shape == size[::-1]:
-        return mask
-    soft = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 0.7)
-    return np.asarray(cv2.resize(soft, size, interpolation=cv2.INTER_LINEAR) > 0.5)
+    return (
+        map if map.shape == size[::-1] else np.asarray(cv2.resize(map, size, interpolation=how), np.float32)
+    )
 
 
 def _distinct(masks: Sequence[Mask]) -> list[Mask]:

@@ -63,7 +63,9 @@ def rotate(sprite: Sprite, degrees: float) -> Sprite:
     cos, sin = abs(turn[0, 0]), abs(turn[0, 1])
     out_width, out_height = int(np.ceil(width * cos + height * sin)), int(np.ceil(width * sin + height * cos))
     turn[:, 2] += (out_width - width) / 2, (out_height - height) / 2
-    return _straight(cv2.warpAffine(_premultiplied(sprite), turn, (out_width, out_height), flags=cv2.INTER_LINEAR))
+    return _straight(
+        cv2.warpAffine(_premultiplied(sprite), turn, (out_width, out_height), flags=cv2.INTER_LINEAR)
+    )
 
 
 def tint(sprite: Sprite, colour: tuple[float, float, float], amount: float) -> Sprite:

@@ -1,0 +1,1 @@
+"""The web page: one module a tab, and the few helpers that tabs share."""

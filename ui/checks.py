@@ -1,0 +1,90 @@
+"""Checks of what a visitor gives, as sentences on the fields: the same for the page and for the API."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from PIL import Image
+
+from editworld_core.errors import BadInputError
+from editworld_core.images import check_instruction, read_image
+from editworld_core.settings import EditSettings
+
+MAX_SEED = 2**32 - 1
+
+
+def picture(path: str | None) -> Image.Image:
+    """The uploaded picture.
+
+    Raises:
+        BadInputError: there is none, or it cannot be used.
+    """
+    if not path:
+        raise BadInputError("Add a picture first: drop one here, or choose an example below.")
+    return read_image(path)
+
+
+def instruction(text: str | None) -> str:
+    """The instruction without space around it.
+
+    Raises:
+        BadInputError: there is none, or it cannot be used.
+    """
+    return check_instruction(text or "")
+
+
+@dataclass(frozen=True)
+class Range:
+    """Bounds of a number that a visitor chooses; ``name`` is the field's label."""
+
+    name: str
+    low: float
+    high: float
+
+    def check(self, value: float | None) -> None:
+        """Refuse what is not a number of the range; None means that the default will do.
+
+        Raises:
+            BadInputError: it is none.
+        """
+        if value is not None and not self.low <= value <= self.high:
+            raise BadInputError(f"{self.name} must be between {self.low:.10g} and {self.high:.10g}.")
+
+    def nearest(self, value: float) -> float:
+        """``value``, or the bound next to it: a field cannot show what lies beyond."""
+        return min(max(value, self.low), self.high)
+
+
+STEPS = Range("Steps", 1, 100)
+TEXT_GUIDANCE = Range("Follow the words", 1, 20)
+IMAGE_GUIDANCE = Range("Hold on to the picture", 0.5, 5)
+SEED = Range("The seed", 0, MAX_SEED)
+THRESHOLD = Range("Threshold", 0.2, 3)
+FEATHER = Range("Soft edge", 0, 64)
+
+
+def settings(given: EditSettings) -> EditSettings:
+    """``given``, if every number lies in its range.
+
+    Raises:
+        BadInputError: one does not.
+    """
+    STEPS.check(given.steps)
+    TEXT_GUIDANCE.check(given.text_guidance)
+    IMAGE_GUIDANCE.check(given.image_guidance)
+    SEED.check(given.seed)
+    THRESHOLD.check(given.mask_threshold)
+    FEATHER.check(given.feather)
+    if given.mask_rule not in ("paper", "otsu"):
+        raise BadInputError("The mask rule must be 'paper' or 'otsu'.")
+    return given
+
+
+def verdict(check: Callable[[], object]) -> dict[str, object]:
+    """What ``check`` says, for a Gradio validator: fine, or the sentence that it raises."""
+    import gradio as gr
+
+    try:
+        check()
+    except BadInputError as error:
+        return gr.validate(False, str(error))
+    return gr.validate(True, "")

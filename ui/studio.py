@@ -1,0 +1,102 @@
+"""The one thing that visitors share: the editor with its engines. It keeps nothing of anyone's."""
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from PIL import Image
+
+from editworld_core.engines.protocol import EngineInfo, Progress
+from editworld_core.errors import BadInputError, EditWorldError, EngineUnavailableError
+from editworld_core.settings import EditSettings
+
+if TYPE_CHECKING:
+    from editworld_core.editor import EditResult
+    from editworld_core.engines.registry import EngineRow
+
+log = logging.getLogger(__name__)
+
+
+class Editor(Protocol):
+    """What the page asks of ``WorldEditor``."""
+
+    def edit(
+        self,
+        image: Image.Image,
+        instruction: str,
+        settings: EditSettings = ...,
+        progress: Progress | None = None,
+    ) -> "EditResult":
+        """``image`` after ``instruction``."""
+        ...
+
+    def refine(
+        self, result: "EditResult", settings: EditSettings, progress: Progress | None = None
+    ) -> "EditResult":
+        """``result`` with another mask, feather or post-edit, on the same edit."""
+        ...
+
+
+class Studio:
+    """An editor that loads its engine beside the page and works for one visitor at a time."""
+
+    def __init__(self, editor: Editor, rows: "Sequence[EngineRow]", load: Callable[[], object]) -> None:
+        """``rows``: the engines to offer, at least one ready. ``load``: makes the default engine ready to use."""
+        self.editor = editor
+        self.rows = tuple(rows)
+        self._busy = threading.Lock()
+        self._load = load
+        self._loading = threading.Thread(target=self._warm, daemon=True)
+
+    def start(self) -> None:
+        """Begin to load the default engine."""
+        self._loading.start()
+
+    def _warm(self) -> None:
+        try:
+            self._load()
+        except EditWorldError as error:  # the first edit says it again, to someone who can read it
+            log.warning("%s", error)
+
+    @property
+    def default(self) -> EngineInfo:
+        """The engine that the page opens with: the first that is ready, else the first."""
+        return next((row for row in self.rows if row.ready), self.rows[0]).info
+
+    def row(self, engine: str) -> "EngineRow":
+        """The engine called ``engine``.
+
+        Raises:
+            BadInputError: the page does not offer it.
+        """
+        for row in self.rows:
+            if row.info.id == engine:
+                return row
+        raise BadInputError(f"There is no engine named {engine!r} here; choose one from the list.")
+
+    def edit(
+        self, image: Image.Image, instruction: str, settings: EditSettings, progress: Progress
+    ) -> "EditResult":
+        """``WorldEditor.edit``, once the engine is loaded and nobody else's edit is running.
+
+        Raises:
+            EditWorldError: as the editor does; ``EngineUnavailableError`` before that, if the engine is not ready.
+        """
+        row = self.row(settings.engine)
+        if not row.ready:
+            raise EngineUnavailableError(row.why)
+        self._wait(progress)
+        with self._busy:
+            return self.editor.edit(image, instruction, settings, progress)
+
+    def refine(self, result: "EditResult", settings: EditSettings, progress: Progress) -> "EditResult":
+        """``WorldEditor.refine``, when nobody else's edit is running."""
+        with self._busy:
+            return self.editor.refine(result, settings, progress)
+
+    def _wait(self, progress: Progress) -> None:
+        """Wait for the engine; ``progress`` may end the wait by raising."""
+        while self._loading.is_alive():
+            progress(0, 0)
+            self._loading.join(timeout=0.2)
