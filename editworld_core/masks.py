@@ -113,18 +113,20 @@ def enlarge(map: Map, size: tuple[int, int]) -> Map:
 def mask_from_maps(maps: Sequence[Map], rule: MaskRule, factor: float, size: tuple[int, int]) -> Mask:
     """One mask [H, W] of several keywords' ``maps``: each enlarged, thresholded by ``rule``, then their union.
 
-    Under Otsu's rule a flat map counts only if all are flat: a word that attends everywhere ("temperature") must not
-    hide one that attends to a place ("snowman").
+    Under Otsu's rule the mask is the whole picture if the maps' mean is flat; else flat maps do not count: a word that
+    attends everywhere ("temperature") must not hide one that attends to a place ("snowman").
 
     Raises:
         ValueError: there is no map.
     """
     if not maps:
         raise ValueError("A mask needs at least one attention map.")
-    if rule == "otsu":
-        maps = [map for map in maps if not is_flat(map)] or maps
-    threshold = threshold_otsu if rule == "otsu" else lambda map: threshold_paper(map, factor)
-    return np.logical_or.reduce([threshold(enlarge(map, size)) for map in maps])
+    if rule == "paper":
+        return np.logical_or.reduce([threshold_paper(enlarge(map, size), factor) for map in maps])
+    telling = [map for map in maps if not is_flat(map)]
+    if not telling or is_flat(np.mean([normalise(map) for map in maps], axis=0)):
+        return np.ones(size, bool)
+    return np.logical_or.reduce([threshold_otsu(enlarge(map, size)) for map in telling])
 
 
 def shrunk(size: tuple[int, int], side: int = WORK_SIDE) -> tuple[int, int]:

@@ -34,7 +34,7 @@ from editworld_core.masks import (
 from editworld_core.segmentation import Segmenter, best_segment
 
 NEARLY_EVERYTHING = 0.85  # of the picture; a prompt as large as this means the whole picture
-WEAK = 0.5  # of the evidence's threshold: enough inside a segment, not enough alone
+WEAK = 0.7  # of the evidence's threshold: enough inside a segment, not enough alone
 MARGIN = (
     2 / 256
 )  # of the longer side, grown around the mask, so that the soft edge does not eat the edit's outline
