@@ -18,6 +18,7 @@ Mask = NDArray[np.bool_]
 
 PAPER_FACTOR = 0.8125
 FLAT_RATIO = 0.55  # a map whose lower Otsu class has this share of the upper one says nothing about where
+FLAT_TOGETHER = 0.7  # the same for the mean of several words' maps: one flat word among two is not enough
 LEAST_CHANGE = 0.06  # of a channel's range; an engine's noise stays below it
 WORK_SIDE = (
     320  # pixels; pictures are compared and segmented at this longer side, finer differences are noise
@@ -86,14 +87,14 @@ def otsu_level(values: NDArray[np.float32], bins: int = 256) -> float:
     return float(centres[int(np.argmax(np.nan_to_num(variance)))])
 
 
-def is_flat(map: Map) -> bool:
-    """Whether ``map`` says nothing about *where*: the mean below Otsu's threshold is more than 0.55 of the mean
+def is_flat(map: Map, ratio: float = FLAT_RATIO) -> bool:
+    """Whether ``map`` says nothing about *where*: the mean below Otsu's threshold is more than ``ratio`` of the mean
     above it. So it is for an instruction about the whole picture, such as nightfall."""
     scaled = normalise(map)
     if np.ptp(scaled) < 1e-6:
         return True
     high = scaled > otsu_level(scaled)
-    return not high.any() or bool(scaled[~high].mean() > FLAT_RATIO * scaled[high].mean())
+    return not high.any() or bool(scaled[~high].mean() > ratio * scaled[high].mean())
 
 
 def threshold_otsu(map: Map) -> Mask:
@@ -124,7 +125,7 @@ def mask_from_maps(maps: Sequence[Map], rule: MaskRule, factor: float, size: tup
     if rule == "paper":
         return np.logical_or.reduce([threshold_paper(enlarge(map, size), factor) for map in maps])
     telling = [map for map in maps if not is_flat(map)]
-    if not telling or is_flat(np.mean([normalise(map) for map in maps], axis=0)):
+    if not telling or is_flat(np.mean([normalise(map) for map in maps], axis=0), FLAT_TOGETHER):
         return np.ones(size, bool)
     return np.logical_or.reduce([threshold_otsu(enlarge(map, size)) for map in telling])
 

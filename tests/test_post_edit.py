@@ -1,0 +1,236 @@
+"""The post-edit on simulated worlds, whose true picture and true mask are known, behind an engine that drifts."""
+
+import time
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from editworld_core.engines.protocol import Engine
+from editworld_core.errors import EditCancelledError
+from editworld_core.inpainting import EngineInpainter, NoInpainter
+from editworld_core.masks import Map, Mask, enlarge, mask_from_maps, mask_iou, normalise
+from editworld_core.metrics import psnr, st_lpips_outside
+from editworld_core.post_edit import PostEdit, post_edit
+from editworld_core.segmentation import ClassicalSegmenter
+from editworld_core.settings import EditSettings
+from editworld_core.simulation.world import SimulatedPair, simulate
+
+LOCAL = ("melt_snowman", "grow_tree", "become_robot", "wilt_flower", "take_off", "eat_food")
+
+
+def blobs(rng: np.random.Generator, size: tuple[int, int], cells: int, strength: float) -> np.ndarray:
+    small = rng.normal(size=(cells, cells, 3)).astype(np.float32)
+    return strength * cv2.resize(small, size[::-1], interpolation=cv2.INTER_CUBIC)
+
+
+def drifting(pair: SimulatedPair, seed: int) -> Image.Image:
+    """The true target as an imperfect engine paints it: blurred inside, tinted, blotched and noisy everywhere."""
+    rng = np.random.default_rng(seed)
+    before, after = (np.float32(picture) / 255 for picture in (pair.before, pair.after))
+    blend = cv2.GaussianBlur(pair.mask.astype(np.float32), (0, 0), 2)[..., None]
+    image = before + blend * (0.85 * cv2.GaussianBlur(after, (0, 0), 1.5) + 0.15 * before - before)
+    image = image * rng.uniform(0.96, 1.04, 3) + rng.uniform(-0.02, 0.02, 3)
+    image += blobs(rng, pair.mask.shape, 6, 0.015) + blobs(rng, pair.mask.shape, 24, 0.015)
+    image += rng.normal(0, 0.012, image.shape)
+    return Image.fromarray(np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8))
+
+
+def attention(pair: SimulatedPair, seed: int) -> Map:
+    """A 16x16 map of where the true mask is: soft, noisy, and with a leak."""
+    rng = np.random.default_rng(seed)
+    inside = cv2.resize(pair.mask.astype(np.float32), (16, 16), interpolation=cv2.INTER_AREA)
+    map = 0.2 + cv2.GaussianBlur(inside, (0, 0), 0.8) + np.abs(rng.normal(0, 0.05, (16, 16)))
+    row, column = rng.integers(0, 15, 2)
+    map[row : row + 2, column : column + 2] += 0.2
+    return (0.1 * map).astype(np.float32)
+
+
+def edit_of(name: str, seed: int = 1) -> tuple[SimulatedPair, Image.Image, Image.Image, Mask, Map]:
+    pair = simulate(name, seed)
+    map = attention(pair, seed)
+    prompt = mask_from_maps([map], "otsu", 0.8125, pair.mask.shape)
+    heat = enlarge(normalise(map), pair.mask.shape)
+    return pair, Image.fromarray(pair.before), drifting(pair, seed), prompt, heat
+
+
+def kept(original: Image.Image, edited: Image.Image, prompt: Mask, heat: Map | None) -> PostEdit:
+    return post_edit(
+        original,
+        edited,
+        prompt,
+        heat,
+        "the sun comes out",
+        segmenter=ClassicalSegmenter(),
+        inpainter=NoInpainter(),
+        feather=6,
+    )
+
+
+def outside_is_untouched(original: Image.Image, result: PostEdit) -> bool:
+    return bool((np.asarray(result.final)[~result.mask] == np.asarray(original)[~result.mask]).all())
+
+
+@pytest.mark.parametrize("name", LOCAL)
+def test_final_mask_is_near_the_true_one_and_the_rest_is_the_uploads(name: str) -> None:
+    pair, original, edited, prompt, heat = edit_of(name)
+    result = kept(original, edited, prompt, heat)
+    assert mask_iou(result.mask, pair.mask) > 0.7
+    assert outside_is_untouched(original, result)
+    unlike = [
+        np.abs(np.asarray(image, float) - pair.after)[pair.mask].mean()
+        for image in (original, edited, result.final)
+    ]
+    assert unlike[2] < 0.5 * unlike[0]  # the edit survives: feather and mask cost little of it
+    assert result.segment_original.shape == result.segment_edited.shape == pair.mask.shape
+
+
+def test_masks_of_the_post_edit_beat_those_of_attention() -> None:
+    scores = []
+    for name in LOCAL:
+        pair, original, edited, prompt, heat = edit_of(name, 2)
+        scores.append(
+            (mask_iou(prompt, pair.mask), mask_iou(kept(original, edited, prompt, heat).mask, pair.mask))
+        )
+    before, after = np.mean(scores, axis=0)
+    assert after > before
+    assert after > 0.78
+
+
+def test_post_edit_lowers_the_perceptual_drift_by_more_than_half() -> None:
+    pair, original, edited, prompt, heat = edit_of("melt_snowman", 3)
+    final = kept(original, edited, prompt, heat).final
+    assert st_lpips_outside(original, final, pair.mask) < 0.5 * st_lpips_outside(original, edited, pair.mask)
+
+
+def test_drift_far_from_the_attention_is_undone_though_it_is_strong() -> None:  # noqa: E501
+    _, original, edited, prompt, heat = edit_of("melt_snowman", 4)
+    far = np.unravel_index(
+        int(np.argmax(cv2.distanceTransform((~prompt).astype(np.uint8), cv2.DIST_L2, 5))), prompt.shape
+    )
+    pixels = np.array(edited)
+    pixels[max(far[0] - 6, 0) : far[0] + 6, max(far[1] - 6, 0) : far[1] + 6] = (255, 0, 255)
+    result = kept(original, Image.fromarray(pixels), prompt, np.where(prompt, heat, 0).astype(np.float32))
+    assert not result.mask[far]
+
+
+def test_a_flood_of_the_lower_part_is_a_region() -> None:
+    pair, original, *_ = edit_of("melt_snowman", 5)
+    pixels, truth = np.array(original), np.zeros(pair.mask.shape, bool)
+    truth[154:] = True
+    water = np.float32([70, 110, 150]) + 20 * np.sin(np.arange(102) / 3)[:, None, None]
+    pixels[truth] = np.clip(0.15 * pixels[154:] + 0.85 * water, 0, 255).astype(np.uint8).reshape(-1, 3)
+    map = 0.02 + cv2.resize(truth.astype(np.float32), (16, 16), interpolation=cv2.INTER_AREA)
+    prompt = mask_from_maps([map], "otsu", 0.8125, truth.shape)
+    result = kept(original, Image.fromarray(pixels), prompt, enlarge(normalise(map), truth.shape))
+    assert mask_iou(result.mask, truth) > 0.9
+    assert outside_is_untouched(original, result)
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_an_edit_of_everything_keeps_the_engines_picture(named: bool) -> None:
+    _, original, _, prompt, heat = edit_of("melt_snowman")
+    night = Image.fromarray((np.asarray(original) * np.float32([0.25, 0.3, 0.5])).astype(np.uint8))
+    prompt = np.ones_like(prompt) if named else prompt  # attention may miss that it is night everywhere
+    result = kept(original, night, prompt, heat)
+    assert result.mask.all()
+    assert result.final.tobytes() == night.tobytes()
+
+
+def test_an_empty_prompt_falls_back_on_what_changed() -> None:
+    pair, original, edited, prompt, _ = edit_of("become_robot")
+    result = kept(original, edited, np.zeros_like(prompt), None)
+    assert mask_iou(result.mask, pair.mask) > 0.5
+    assert outside_is_untouched(original, result)
+
+
+@pytest.mark.parametrize("attended", [True, False])
+def test_where_nothing_changed_the_upload_comes_back(attended: bool) -> None:
+    _, original, _, prompt, heat = edit_of("become_robot")
+    prompt = prompt if attended else np.zeros_like(prompt)
+    result = kept(original, original.copy(), prompt, heat if attended else None)
+    assert not result.mask.any()
+    assert result.final.tobytes() == original.tobytes()
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.tuples(st.integers(8, 150), st.integers(8, 150)),
+    st.integers(0, 2**31),
+    st.sampled_from(["none", "some", "all"]),
+    st.booleans(),
+)
+def test_any_size_and_prompt(size: tuple[int, int], seed: int, share: str, known: bool) -> None:
+    rng = np.random.default_rng(seed)
+    original, edited = (Image.fromarray(rng.integers(0, 256, (*size, 3), np.uint8)) for _ in range(2))
+    prompt = {"none": np.zeros(size, bool), "some": rng.random(size) < 0.3, "all": np.ones(size, bool)}[share]
+    result = kept(original, edited, prompt, rng.random(size).astype(np.float32) if known else None)
+    assert result.final.size == original.size
+    assert result.mask.shape == size
+    assert outside_is_untouched(original, result)
+
+
+def test_at_upload_size_the_outside_is_untouched_and_the_work_is_quick() -> None:
+    pair, original, edited, prompt, heat = edit_of("melt_snowman", 6)
+    size = (2400, 2400)
+    big = [image.resize(size, Image.Resampling.BICUBIC) for image in (original, edited)]
+    big_prompt = cv2.resize(prompt.astype(np.uint8), size) > 0
+    started = time.perf_counter()
+    result = kept(*big, big_prompt, cv2.resize(heat, size))
+    assert time.perf_counter() - started < 10  # about a second and a half on an idle core
+    assert outside_is_untouched(big[0], result)
+    truth = cv2.resize(pair.mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
+    assert mask_iou(result.mask, truth) > 0.7
+
+
+@pytest.fixture(scope="module")
+def newborn(tmp_path_factory: pytest.TempPathFactory) -> Engine:
+    """A small untrained pocket engine, saved and loaded as a real one; it says that nothing happens."""
+    import torch
+
+    from editworld_core.engines.build import build_unet, save_pocket
+    from editworld_core.engines.unet import load_unet_engine
+
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("engines") / "newborn"
+    save_pocket(build_unet((32, 64), 1, 2, 8), folder)
+    return load_unet_engine(folder, "newborn", "untrained", "Apache-2.0")
+
+
+def test_the_engine_redraws_at_its_own_size_and_the_upload_gets_it_at_its_own(newborn: Engine) -> None:
+    pair = simulate("melt_snowman", 7)
+    original = Image.fromarray(pair.before).resize((500, 340), Image.Resampling.BICUBIC)
+    edited = Image.new("RGB", original.size, "red")
+    mask = np.zeros((340, 500), bool)
+    mask[100:250, 150:350] = True
+    steps: list[tuple[int, int]] = []
+    redrawn = EngineInpainter(newborn, EditSettings(seed=1, steps=4)).inpaint(
+        original, edited, mask, "melt the snowman", lambda done, total: steps.append((done, total))
+    )
+    assert redrawn.size == original.size
+    assert steps
+    assert steps[-1][0] == steps[-1][1]
+    assert psnr(original, redrawn) > 30  # nothing happens: neither inside nor outside is red
+
+
+def test_a_cancelled_redrawing_stops(newborn: Engine) -> None:
+    _, original, edited, prompt, heat = edit_of("melt_snowman")
+
+    def stop(done: int, total: int) -> None:
+        raise EditCancelledError("stopped")
+
+    with pytest.raises(EditCancelledError):
+        post_edit(
+            original,
+            edited,
+            prompt,
+            heat,
+            "melt",
+            segmenter=ClassicalSegmenter(),
+            inpainter=EngineInpainter(newborn, EditSettings(seed=1, steps=4)),
+            feather=6,
+            progress=stop,
+        )
