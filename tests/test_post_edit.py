@@ -106,7 +106,7 @@ def test_post_edit_lowers_the_perceptual_drift_by_more_than_half() -> None:
     assert st_lpips_outside(original, final, pair.mask) < 0.5 * st_lpips_outside(original, edited, pair.mask)
 
 
-def test_drift_far_from_the_attention_is_undone_though_it_is_strong() -> None:  # noqa: E501
+def test_drift_far_from_the_attention_is_undone_though_it_is_strong() -> None:
     _, original, edited, prompt, heat = edit_of("melt_snowman", 4)
     far = np.unravel_index(
         int(np.argmax(cv2.distanceTransform((~prompt).astype(np.uint8), cv2.DIST_L2, 5))), prompt.shape

@@ -82,7 +82,7 @@ def test_the_background_never_wins() -> None:
 def test_the_greatest_overlap_wins_by_brute_force() -> None:
     rng = np.random.default_rng(0)
     prompt = rng.random((30, 30)) < 0.3
-    candidates = [rng.random((30, 30)) < share for share in (0.1, 0.3, 0.5)] + [  # noqa: E501
+    candidates = [rng.random((30, 30)) < share for share in (0.1, 0.3, 0.5)] + [
         grown(prompt, 1) & (rng.random((30, 30)) < 0.5)
     ]
     scores = [(c & prompt).sum() / (c | prompt).sum() for c in candidates]
