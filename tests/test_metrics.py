@@ -148,7 +148,7 @@ def test_featureless_pictures_do_not_seem_to_move() -> None:
 
 def test_report_after_post_edit(photo: np.ndarray) -> None:
     mask = centre_mask(300)
-    drifted = (*ndimage.shift(photo, (0, 3, 0), order=1, mode="reflect"), 12, 0, -12)
+    drifted = ndimage.shift(photo, (0, 3, 0), order=1, mode="reflect") + np.array([12, 0, -12])
     final = photo.copy()
     final[mask] = 0
     report = metrics.drift_report(as_image(photo), as_image(drifted), as_image(final), mask, perceptual=True)
