@@ -43,10 +43,15 @@ class LossConfig:
 
 @dataclass(frozen=True)
 class OptimizerConfig:
-    """AdamW with a linear warm-up and a cosine decay to ``final_learning_rate`` over ``steps``."""
+    """Muon for the ``matrices`` inside the UNet, or AdamW for all; see ``training.optimizers``.
 
+    The rate warms up, stays, and decays to ``final_learning_rate`` over the last ``decay_share`` of ``steps``.
+    """
+
+    matrices: Literal["muon", "adamw"] = "muon"
     learning_rate: float = 4e-4
     final_learning_rate: float = 4e-5
+    decay_share: float = 0.3
     warmup_steps: int = 100
     steps: int = 10000
     batch_size: int = 16

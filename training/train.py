@@ -32,15 +32,14 @@ class Trainer:
         import torch
 
         from editworld_core.engines.build import build_scheduler, build_unet
+        from training.optimizers import make_optimizers
 
         torch.manual_seed(config.seed)
         self.config, self.batches, self.step = config, batches, 0
         self.unet = build_unet(**asdict(config.model)).to(memory_format=torch.channels_last)
         self.scheduler = build_scheduler()
         self.ema = [parameter.detach().clone() for parameter in self.unet.parameters()]
-        self.optimizer = torch.optim.AdamW(
-            self.unet.parameters(), weight_decay=config.optimizer.weight_decay, fused=True
-        )
+        self.optimizers = make_optimizers(self.unet, config.optimizer)
         self.autocast = torch.autocast("cpu", torch.bfloat16, enabled=_uses_bf16(config.precision))
 
     def train_step(self) -> dict[str, float]:
@@ -49,8 +48,9 @@ class Trainer:
 
         batch = self.batches(self.step)
         rate = learning_rate(self.step, self.config)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = rate
         with self.autocast:
             losses = self.losses(batch)
         loss = losses["error"] + self.config.loss.grounding * losses["grounding"]
@@ -60,8 +60,9 @@ class Trainer:
             )
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.unet.parameters(), self.config.optimizer.gradient_clip)
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+        for optimizer in self.optimizers:
+            optimizer.step()
+        self.unet.zero_grad(set_to_none=True)
         self.step += 1
         decay = min(self.config.optimizer.ema_decay, (1 + self.step) / (10 + self.step))
         torch._foreach_lerp_(self.ema, [p.detach() for p in self.unet.parameters()], 1 - decay)
@@ -108,7 +109,7 @@ class Trainer:
             "config": asdict(self.config),
             "unet": self.unet.state_dict(),
             "ema": self.ema,
-            "optimizer": self.optimizer.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
         }
         temporary = folder / "checkpoint.pt.tmp"
         with temporary.open("wb") as file:
@@ -125,8 +126,27 @@ class Trainer:
 
         state = torch.load(folder / "checkpoint.pt", weights_only=True, map_location="cpu")
         self.unet.load_state_dict(state["unet"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        for optimizer, kept in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(kept)
         self.ema, self.step = state["ema"], state["step"]
+
+    def start_from(self, folder: Path) -> None:
+        """Begin with the weights of the engine in ``folder`` instead of none.
+
+        Raises:
+            BadInputError: it has another architecture than this run's.
+            EngineUnavailableError: it cannot be loaded.
+        """
+        from editworld_core.engines.unet import load_unet_engine
+
+        given = load_unet_engine(folder, str(folder), "", "").unet
+        try:
+            self.unet.load_state_dict(given.state_dict())
+        except RuntimeError as error:
+            raise BadInputError(
+                f"The engine in {folder} has another architecture than the configuration: make model: the same."
+            ) from error
+        self.ema = [parameter.detach().clone() for parameter in self.unet.parameters()]
 
     def averaged(self) -> "Averaged":
         """A context in which the UNet has the EMA weights."""
@@ -158,14 +178,28 @@ class Averaged:
 
 
 def learning_rate(step: int, config: TrainConfig) -> float:
-    """Linear warm-up, then a cosine from the first to the final rate."""
-    import math
+    """Linear warm-up, a long constant part, and a linear decay over the last ``decay_share`` of the steps.
 
+    The constant part does not depend on the length of the run, so a run can be lengthened while it goes on.
+    """
     chosen = config.optimizer
     warm = min(1.0, (step + 1) / max(1, chosen.warmup_steps))
-    share = min(1.0, step / max(1, chosen.steps))
-    cosine = 0.5 * (1 + math.cos(math.pi * share))
-    return warm * (chosen.final_learning_rate + (chosen.learning_rate - chosen.final_learning_rate) * cosine)
+    left = (chosen.steps - step) / max(1, chosen.decay_share * chosen.steps)
+    decayed = chosen.final_learning_rate + (chosen.learning_rate - chosen.final_learning_rate) * max(
+        0.0, left
+    )
+    return warm * min(chosen.learning_rate, decayed)
+
+
+def _keep_freed_memory() -> None:
+    """Let glibc keep large freed blocks for the next step instead of giving them back: a tenth of a step's time."""
+    import ctypes
+
+    trim_threshold, mmap_max, never = -1, -4, 2**31 - 1
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:  # other C libraries have none
+        mallopt(trim_threshold, never)
+        mallopt(mmap_max, 0)
 
 
 def _uses_bf16(precision: str) -> bool:
@@ -187,6 +221,7 @@ def run(
     max_minutes: float | None = None,
     photos: tuple[Path, ...] = (),
     pool_folder: Path | None = None,
+    start_from: Path | None = None,
 ) -> None:
     """Train until ``config.optimizer.steps`` or ``max_minutes``, whichever comes first.
 
@@ -194,6 +229,7 @@ def run(
         BadInputError: there is a run in ``folder`` and ``resume`` is off, or the other way about.
         EditWorldError: the loss is not finite; the last good checkpoint stays.
     """
+    _check_folder(folder, resume)
     import torch
 
     from editworld_core.engines.build import build_scheduler
@@ -204,13 +240,15 @@ def run(
 
     started = time.monotonic()
     torch.set_num_threads(config.threads)
-    _check_folder(folder, resume)
+    _keep_freed_memory()
     pool = open_pool(pool_folder or folder / "pool", config.data, photos, progress=_bar("rendering pairs"))
     codec = SpaceToDepthCodec(config.model.codec_factor)
     batches = Batches(pool, config, MiniLMEncoder(), codec, build_scheduler().config.num_train_timesteps)
     trainer = Trainer(config, batches)
     if resume:
         trainer.load(folder)
+    elif start_from is not None:
+        trainer.start_from(start_from)
     log = Log(folder, trainer.step)
     bar = _bar("training")
     last_saved = time.monotonic()
@@ -268,6 +306,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--max-minutes", type=float, help="stop and save after this long")
     parser.add_argument("--photos", type=Path, help="folder of JPEG photos for backdrops")
     parser.add_argument("--pool", type=Path, help="folder of rendered pairs; default RUN/pool")
+    parser.add_argument(
+        "--start-from", type=Path, metavar="ENGINE", help="engine folder whose weights to begin with"
+    )
     chosen = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
@@ -283,6 +324,7 @@ def main(arguments: list[str] | None = None) -> int:
             max_minutes=chosen.max_minutes,
             photos=photos,
             pool_folder=chosen.pool,
+            start_from=chosen.start_from,
         )
     except BadInputError as error:
         print(error, file=sys.stderr)

@@ -75,8 +75,8 @@ def recolour(source: Tensor, affine: Tensor) -> Tensor:
     factor = round((source.shape[1] / 3) ** 0.5)
     pixels = F.pixel_shuffle(source, factor)
     smooth = F.interpolate(affine, scale_factor=factor, mode="bilinear", align_corners=False)
-    red, green, blue = pixels.split(1, dim=1)
-    shift = smooth[:, 0:9:3] * red + smooth[:, 1:9:3] * green + smooth[:, 2:9:3] * blue + smooth[:, 9:]
+    matrix, offset = smooth.split([9, 3], dim=1)
+    shift = (matrix.unflatten(1, (3, 3)) * pixels[:, None]).sum(2) + offset
     return F.pixel_unshuffle(pixels + shift, factor)
 
 

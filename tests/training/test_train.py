@@ -102,3 +102,21 @@ def test_a_run_is_not_overwritten(config: Path, unbroken: Path) -> None:
     assert refused.returncode == 2
     assert "add --resume" in refused.stderr
     assert (unbroken / "checkpoint.pt").read_bytes() == before
+
+
+def test_a_run_starts_from_an_engine_of_its_architecture(
+    config: Path, unbroken: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "next"
+    done = _train(config, run, "--start-from", str(unbroken / "engine"), "--max-minutes", "0")
+    assert done.returncode == 0, done.stderr
+    given = load_engine(str(unbroken / "engine")).unet.state_dict()
+    first = torch.load(run / "checkpoint.pt", weights_only=True)
+    assert first["step"] == 1
+    started = {name: (weight - given[name]).abs().max() for name, weight in first["unet"].items()}
+    assert max(started.values()) < 2e-3  # one step of the warm-up away
+    other = tmp_path / "wider.yaml"
+    other.write_text(TINY.replace("[32, 32]", "[32, 64]"))
+    refused = _train(other, tmp_path / "wider", "--start-from", str(unbroken / "engine"))
+    assert refused.returncode == 2
+    assert "another architecture" in refused.stderr
