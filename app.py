@@ -4,6 +4,8 @@
 """
 
 import logging
+import signal
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -60,4 +62,6 @@ def launch(page: gr.Blocks, **options: Any) -> tuple[Any, str, str]:
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
+    # a container is stopped like this, and the visitors' files go only with an orderly end
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     launch(build_app())

@@ -11,7 +11,7 @@ from editworld_core.errors import EditWorldError
 from editworld_core.images import with_settings
 from editworld_core.settings import EditSettings, MaskRule
 from ui import checks
-from ui.edit import refusal
+from ui.edit import VISITORS, refusal
 from ui.fields import Picture
 from ui.studio import Studio
 
@@ -45,10 +45,10 @@ def edit_endpoint(studio: Studio) -> None:
         image: str | None,
         instruction: str,
         post_edit: bool,
-        steps: float,
-        text_guidance: float,
-        image_guidance: float,
-        seed: float,
+        steps: float | None,
+        text_guidance: float | None,
+        image_guidance: float | None,
+        seed: int | None,
         mask_rule: MaskRule,
         progress: gr.Progress = gr.Progress(),  # noqa: B008 (Gradio finds it by this default)
     ) -> tuple[Image.Image, Image.Image, dict[str, Any]]:
@@ -58,9 +58,9 @@ def edit_endpoint(studio: Studio) -> None:
             image: the picture; any size up to 40 million pixels.
             instruction: what happens, up to 500 characters.
             post_edit: keep every pixel outside the mask as it was.
-            steps: denoising steps, 1 to 100.
-            text_guidance: how strongly to follow the instruction, 1 to 20.
-            image_guidance: how strongly to hold on to the picture, 0.5 to 5.
+            steps: denoising steps, 1 to 100; null, here and below, takes the engine's own default.
+            text_guidance: how strongly to follow the instruction, 0 to 20.
+            image_guidance: how strongly to hold on to the picture, 0 to 5.
             seed: 0 to 4294967295, or -1 for a new one; the report says which it was.
             mask_rule: "otsu" or "paper".
 
@@ -68,22 +68,24 @@ def edit_endpoint(studio: Studio) -> None:
             The edited picture, of the size of the given one; the mask of what was allowed to change, white on black;
             and a report with the settings, the keywords, the drift outside the mask and the seconds of each stage.
         """
+
+        def tell(done: int, total: int) -> None:
+            progress((done, total or None))
+
         try:
+            picture, text = checks.picture(image), checks.instruction(instruction)
+            checks.STEPS.check(steps)
             settings = EditSettings(
                 engine=info.id,
-                steps=int(steps),
+                steps=None if steps is None else int(steps),
                 text_guidance=text_guidance,
                 image_guidance=image_guidance,
-                seed=None if seed == -1 else int(seed),
+                seed=None if seed in (None, -1) else int(seed),
                 post_edit=post_edit,
                 mask_rule=mask_rule,
             )
-            result = studio.edit(
-                checks.picture(image),
-                checks.instruction(instruction),
-                checks.settings(settings),
-                lambda done, total: progress((done, total or None)),
-            )
+            with studio.turn(tell):
+                result = studio.edit(picture, text, checks.settings(settings), tell)
         except (EditWorldError, MemoryError) as error:
             raise refusal(error) from error
         final = with_settings(result.final, result.instruction, result.settings)
@@ -108,6 +110,5 @@ def edit_endpoint(studio: Studio) -> None:
             gr.JSON(label="report", **hidden),
         ],
         api_name="edit",
-        concurrency_id="engine",
-        concurrency_limit=1,
+        concurrency_limit=VISITORS,
     )

@@ -55,8 +55,8 @@ class Range:
 
 
 STEPS = Range("Steps", 1, 100)
-TEXT_GUIDANCE = Range("Follow the words", 1, 20)
-IMAGE_GUIDANCE = Range("Hold on to the picture", 0.5, 5)
+TEXT_GUIDANCE = Range("Follow the words", 0, 20)
+IMAGE_GUIDANCE = Range("Hold on to the picture", 0, 5)
 SEED = Range("The seed", 0, MAX_SEED)
 THRESHOLD = Range("Threshold", 0.2, 3)
 FEATHER = Range("Soft edge", 0, 64)

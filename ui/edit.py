@@ -1,15 +1,13 @@
 """The Edit tab: what happens when a visitor does something."""
 
-import html
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
 import gradio as gr
-from PIL import Image
 
-from editworld_core.errors import BadInputError, EditCancelledError, EditWorldError
+from editworld_core.errors import BadInputError, EditWorldError
 from editworld_core.images import read_settings
 from editworld_core.settings import EditSettings
 from ui import checks, wording
@@ -30,6 +28,7 @@ from ui.studio import Studio
 log = logging.getLogger(__name__)
 Updates = dict[Any, Any]
 HOUR = 3600
+VISITORS = 16  # runs that wait for their turn in sight of their visitor; more wait in Gradio's queue
 
 
 def refusal(error: BaseException) -> gr.Error:
@@ -89,8 +88,8 @@ class EditTab:
 
     def connect(self) -> None:
         """Attach every handler."""
-        runs = self._connect_runs()
-        self._connect_stop(runs)
+        edit, refine = self._connect_runs()
+        self._connect_stop(edit, refine)
         self._connect_recall()
         choices, quiet = self.ask.choices, {"api_visibility": "private", "show_progress": "hidden"}
         choices.engine.input(
@@ -104,12 +103,12 @@ class EditTab:
         )
         choices.seed.input(lambda: False, None, choices.new_seed, **quiet)
 
-    def _connect_runs(self) -> list[gr.events.Dependency]:
+    def _connect_runs(self) -> tuple[gr.events.Dependency, gr.events.Dependency]:
+        # A run starts at once and waits for its turn in the studio: what waits in Gradio's queue shows nothing.
         engine_work: dict[str, Any] = {
-            "concurrency_id": "engine",
-            "concurrency_limit": 1,
-            "show_progress": "minimal",
-            "show_progress_on": self.ask.status,
+            "concurrency_id": "visitors",
+            "concurrency_limit": VISITORS,
+            "show_progress": "hidden",
             "api_visibility": "private",
         }
         outputs = [*self.busy_fields, *self.shown_fields, *self.settings_fields]
@@ -121,6 +120,7 @@ class EditTab:
             outputs,
             validator=self.check,
             trigger_mode="once",
+            api_name="edit_on_page",  # the name "edit" is the programs' endpoint
             **engine_work,
         )
         choices = self.ask.choices
@@ -138,17 +138,18 @@ class EditTab:
             trigger_mode="always_last",
             **engine_work,
         )
-        return [edit, refine]
+        return edit, refine
 
-    def _connect_stop(self, runs: list[gr.events.Dependency]) -> None:
-        self.ask.stop.click(
-            self.stop,
+    def _connect_stop(self, edit: gr.events.Dependency, refine: gr.events.Dependency) -> None:
+        at_once: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+        self.ask.stop.click(self.stop, None, self.ask.stop, cancels=[edit, refine], **at_once)
+        # Gradio counts a stopped run as failed, once its generator has ended; until then it ignores another Edit.
+        edit.failure(self.rest, [self.session], self.busy_fields, **at_once)
+        refine.failure(
+            self.rest_refined,
             [self.session],
             [*self.busy_fields, self.answer.words, *self.refine_fields],
-            cancels=runs,
-            queue=False,
-            show_progress="hidden",
-            api_visibility="private",
+            **at_once,
         )
 
     def _connect_recall(self) -> None:
@@ -160,9 +161,7 @@ class EditTab:
             *self.help_fields,
             *self.shown_fields,
         ]
-        self.ask.image.upload(
-            self.restore, [self.session, self.ask.image], everything, validator=self.check_upload, **quiet
-        )
+        self.ask.image.upload(self.restore, [self.session, self.ask.image], everything, **quiet)
         self.ask.image.clear(lambda: gr.update(visible=False), None, self.ask.note, **quiet)
         self.answer.reuse.click(self.reuse, [self.session], self.asked_fields, **quiet)
         self.answer.history.select(self.recall, [self.session], everything, **quiet)
@@ -192,7 +191,7 @@ class EditTab:
         def ready() -> None:
             row = self.studio.row(engine)
             if not row.ready:
-                raise BadInputError(row.why)
+                raise BadInputError(wording.not_ready(row))
 
         verdicts = [
             fine,
@@ -206,10 +205,6 @@ class EditTab:
         verdicts[seed_at] = checks.verdict(lambda: checks.SEED.check(fields[4]))
         return verdicts
 
-    def check_upload(self, session: Session | None, image: str | None) -> list[dict[str, object]]:
-        """A verdict for every input of ``restore``."""
-        return [checks.verdict(lambda: None), checks.verdict(lambda: checks.picture(image))]
-
     # ---- work with the engine
 
     def edit(
@@ -222,7 +217,8 @@ class EditTab:
             picture, text = checks.picture(image), checks.instruction(instruction)
             chosen = tuple(words) if session.words_of == text else ()
             settings = checks.settings(replace(self._settings(*fields), keywords=chosen))
-            session.add(self.studio.edit(picture, text, settings, progress))
+            with self.studio.turn(progress):
+                session.add(self.studio.edit(picture, text, settings, progress))
 
         yield from self._run(session, work)
 
@@ -236,62 +232,86 @@ class EditTab:
         feather: float,
     ) -> Iterator[Updates]:
         """Show the edit that is there with another mask or without post-edit; nothing to do before the first."""
-        entry = session.entry if session else None
-        if session is None or entry is None:
+        if session is None:
             return
-        session.refining = True
-        result = entry.shown.result
-        settings = replace(
-            result.settings,
-            post_edit=post_edit,
-            mask_rule=mask_rule,
-            mask_threshold=threshold,
-            feather=int(feather),
-            keywords=tuple(words) or result.keywords,
-        )
 
         def work(progress: Callable[[int, int], None]) -> None:
-            session.show_variant(
-                entry, checks.settings(settings), lambda had, want: self.studio.refine(had, want, progress)
-            )
+            with self.studio.turn(progress):  # after this visitor's own edit, if it is still running
+                entry = session.entry
+                if entry is None:
+                    return
+                result = entry.shown.result
+                settings = replace(
+                    result.settings,
+                    post_edit=post_edit,
+                    mask_rule=mask_rule,
+                    mask_threshold=threshold,
+                    feather=int(feather),
+                    keywords=tuple(words) or result.keywords,
+                )
+                session.show_variant(
+                    entry,
+                    checks.settings(settings),
+                    lambda had, want: self.studio.refine(had, want, progress),
+                )
 
-        try:
-            yield from self._run(session, work)
-        finally:
-            session.refining = False
+        yield from self._run(session, work, "Remaking the mask")
 
-    def _run(self, session: Session, work: Callable[[Callable[[int, int], None]], None]) -> Iterator[Updates]:
+    def _run(
+        self,
+        session: Session,
+        work: Callable[[Callable[[int, int], None]], None],
+        uncounted: str = "Waiting for the engine",
+    ) -> Iterator[Updates]:
         """Do ``work`` beside the page: its steps as progress, then the session's edit, or the reason why not."""
-        yield {**self._busy(session), self.session: session}
+        yield {self.session: session, **self._busy(progress_bar(Step(0, 0), uncounted))}
         steps = stepwise(work)
         try:
             for step in steps:
                 if isinstance(step, Finished):
-                    yield {**self._idle(session), **self._shown(session), **self._chosen(session)}
+                    yield {**self.rest(session), **self._shown(session), **self._chosen(session)}
                 else:
-                    yield {self.ask.status: gr.update(value=progress_bar(step, session.refining))}
-        except EditCancelledError:
-            yield self._idle(session)
+                    yield self._busy(progress_bar(step, uncounted))
         except Exception as error:
-            yield {**self._idle(session), **self._chosen(session)}
             raise refusal(error) from error
         finally:
             steps.close()
 
-    def stop(self, session: Session | None) -> Updates:
-        """What the page shows once a run was cancelled: as it was, fields of a half-made variant included."""
-        idle = self._idle(session)
-        if session is None or not session.refining:
-            return idle
-        session.refining = False
-        fields = {*self.refine_fields, self.answer.words}
-        return {**idle, **{field: new for field, new in self._chosen(session).items() if field in fields}}
+    def stop(self) -> Updates:
+        """What the page shows until the run has ended, which is at the end of its step."""
+        return {self.ask.stop: gr.update(value="Stopping…", interactive=False)}
+
+    def rest(self, session: Session | None) -> Updates:
+        """What the page shows while nothing runs."""
+        return {
+            self.session: session,
+            self.ask.edit: gr.update(visible=True),
+            self.ask.stop: gr.update(visible=False),
+            self.ask.status: gr.update(value="", visible=False),
+        }
+
+    def rest_refined(self, session: Session | None) -> Updates:
+        """The same after a refinement that came to nothing: its fields say again what is on the page."""
+        if session is None or session.entry is None:
+            return self.rest(session)
+        chosen = self._chosen(session)
+        return {
+            **self.rest(session),
+            self.answer.words: list(session.entry.shown.result.keywords),
+            **{field: chosen[field] for field in self.refine_fields},
+        }
 
     # ---- without the engine
 
     def restore(self, session: Session | None, image: str) -> Updates:
-        """Bring back the settings of a dropped result; leave everything as it is for any other picture."""
-        found = read_settings(Image.open(image))
+        """Bring back the settings of a dropped result; leave everything as it is for any other picture.
+
+        A picture that cannot be used leaves the field, so that another one can be dropped there.
+        """
+        try:
+            found = read_settings(checks.picture(image))
+        except BadInputError as error:
+            return {self.ask.image: None, self.ask.note: said(str(error), "refused")}
         if found is None:
             return {self.ask.note: gr.update(visible=False)}
         instruction, settings = found
@@ -305,7 +325,7 @@ class EditTab:
         return {
             self.session: session,
             self.ask.instruction: instruction,
-            self.ask.note: gr.update(value=note, visible=True),
+            self.ask.note: said(note),
             self.answer.words: gr.update(choices=words, value=words),
             **self._set(settings),
         }
@@ -314,12 +334,10 @@ class EditTab:
         """Make the result the next edit's picture."""
         entry = session.entry if session else None
         if entry is None:
-            return {self.ask.note: gr.update(value="This result has expired; edit again.", visible=True)}
+            return {self.ask.note: said("This result has expired; edit again.", "refused")}
         return {
             self.ask.image: str(entry.shown.after),
-            self.ask.note: gr.update(
-                value="The result is now the picture: say what happens next.", visible=True
-            ),
+            self.ask.note: said("The result is now the picture: say what happens next."),
         }
 
     def recall(self, session: Session | None, event: gr.SelectData) -> Updates:
@@ -411,19 +429,11 @@ class EditTab:
             return {}
         return self._fields_of(session.entry.shown.result.settings)
 
-    def _busy(self, session: Session) -> Updates:
+    def _busy(self, bar: str) -> Updates:
         return {
             self.ask.edit: gr.update(visible=False),
-            self.ask.stop: gr.update(visible=True),
-            self.ask.status: gr.update(value=progress_bar(Step(0, 0), session.refining), visible=True),
-        }
-
-    def _idle(self, session: Session | None) -> Updates:
-        return {
-            self.session: session,
-            self.ask.edit: gr.update(visible=True),
-            self.ask.stop: gr.update(visible=False),
-            self.ask.status: gr.update(value="", visible=False),
+            self.ask.stop: gr.update(value="Stop", interactive=True, visible=True),
+            self.ask.status: gr.update(value=bar, visible=True),
         }
 
     def _shown(self, session: Session) -> Updates:
@@ -456,14 +466,20 @@ class EditTab:
         }
 
 
-def progress_bar(step: Step, refining: bool) -> str:
-    """A bar that fills with the steps, or sways while there is nothing to count."""
+def said(sentence: str, kind: str = "") -> Updates:
+    """The note under the picture, saying ``sentence``."""
+    return gr.update(value=sentence, visible=True, elem_classes=kind)
+
+
+def progress_bar(step: Step, uncounted: str) -> str:
+    """A bar that fills with the steps, or sways with the words ``uncounted`` while there is nothing to count."""
     if not step.total:
-        words = "Remaking the mask" if refining else "Getting ready"
-        sway = '<div class="track"><div class="bar unsure"></div></div>'
-        return f'<div class="progress" role="status"><span>{words}…</span>{sway}</div>'
+        return (
+            f'<div class="progress" role="status"><span>{uncounted}…</span>'
+            '<div class="track"><div class="bar unsure"></div></div></div>'
+        )
     percent = round(100 * step.done / step.total)
     return (
-        f'<div class="progress" role="status"><span>{html.escape(f"Step {step.done} of {step.total}")}</span>'
+        f'<div class="progress" role="status"><span>Step {step.done} of {step.total}</span>'
         f'<div class="track"><div class="bar" style="width: {percent}%"></div></div></div>'
     )

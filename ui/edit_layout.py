@@ -119,7 +119,7 @@ def lay_out_ask(studio: Studio) -> Ask:
         elem_id="picture",
         placeholder="Drop a picture here, or a saved result to get its settings back",
     )
-    note = gr.Markdown(visible=False, elem_classes="restored", elem_id="restored")
+    note = gr.Markdown(visible=False, elem_id="restored")
     instruction = gr.Textbox(
         label="What happens?",
         placeholder="the sun comes out",

@@ -52,13 +52,11 @@ class Session:
         entries: the edits, oldest first.
         current: index of the one shown; -1 before the first.
         words_of: the instruction that the word picker's words belong to.
-        refining: whether what runs now only refines the edit that is there.
     """
 
     entries: list[Entry] = field(default_factory=list)
     current: int = -1
     words_of: str = ""
-    refining: bool = False
     # removed when the session is forgotten, and at the latest when the program ends
     _folder: tempfile.TemporaryDirectory = field(
         default_factory=lambda: tempfile.TemporaryDirectory(prefix="editworld-"), repr=False

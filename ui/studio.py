@@ -2,7 +2,9 @@
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from PIL import Image
@@ -10,12 +12,14 @@ from PIL import Image
 from editworld_core.engines.protocol import EngineInfo, Progress
 from editworld_core.errors import BadInputError, EditWorldError, EngineUnavailableError
 from editworld_core.settings import EditSettings
+from ui.wording import not_ready
 
 if TYPE_CHECKING:
     from editworld_core.editor import EditResult
     from editworld_core.engines.registry import EngineRow
 
 log = logging.getLogger(__name__)
+HEARTBEAT = 0.2  # seconds between two calls of the progress of those who wait, so that they can be stopped
 
 
 class Editor(Protocol):
@@ -39,13 +43,14 @@ class Editor(Protocol):
 
 
 class Studio:
-    """An editor that loads its engine beside the page and works for one visitor at a time."""
+    """An editor that loads its engine beside the page and works for one visitor at a time, whose ``turn`` it is."""
 
     def __init__(self, editor: Editor, rows: "Sequence[EngineRow]", load: Callable[[], object]) -> None:
         """``rows``: the engines to offer, at least one ready. ``load``: makes the default engine ready to use."""
         self.editor = editor
         self.rows = tuple(rows)
-        self._busy = threading.Lock()
+        self._line: deque[object] = deque()
+        self._moved = threading.Condition()
         self._load = load
         self._loading = threading.Thread(target=self._warm, daemon=True)
 
@@ -78,25 +83,38 @@ class Studio:
     def edit(
         self, image: Image.Image, instruction: str, settings: EditSettings, progress: Progress
     ) -> "EditResult":
-        """``WorldEditor.edit``, once the engine is loaded and nobody else's edit is running.
+        """``WorldEditor.edit``, to be called in one's turn.
 
         Raises:
             EditWorldError: as the editor does; ``EngineUnavailableError`` before that, if the engine is not ready.
         """
         row = self.row(settings.engine)
         if not row.ready:
-            raise EngineUnavailableError(row.why)
-        self._wait(progress)
-        with self._busy:
-            return self.editor.edit(image, instruction, settings, progress)
+            raise EngineUnavailableError(not_ready(row))
+        return self.editor.edit(image, instruction, settings, progress)
 
     def refine(self, result: "EditResult", settings: EditSettings, progress: Progress) -> "EditResult":
-        """``WorldEditor.refine``, when nobody else's edit is running."""
-        with self._busy:
-            return self.editor.refine(result, settings, progress)
+        """``WorldEditor.refine``, to be called in one's turn."""
+        return self.editor.refine(result, settings, progress)
 
-    def _wait(self, progress: Progress) -> None:
-        """Wait for the engine; ``progress`` may end the wait by raising."""
-        while self._loading.is_alive():
-            progress(0, 0)
-            self._loading.join(timeout=0.2)
+    @contextmanager
+    def turn(self, progress: Progress) -> Iterator[None]:
+        """Wait until the engine is loaded and everybody who came before is done; ``progress`` may end it by raising."""
+        ticket = object()
+        with self._moved:
+            self._line.append(ticket)
+        try:
+            while self._loading.is_alive():
+                progress(0, 0)
+                self._loading.join(HEARTBEAT)
+            while not self._is_first(ticket):
+                progress(0, 0)
+            yield
+        finally:
+            with self._moved:
+                self._line.remove(ticket)
+                self._moved.notify_all()
+
+    def _is_first(self, ticket: object) -> bool:
+        with self._moved:
+            return self._moved.wait_for(lambda: self._line[0] is ticket, HEARTBEAT)

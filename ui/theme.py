@@ -49,7 +49,9 @@ CSS = """
 .dark .masthead h1 b { color: var(--primary-400); }
 .masthead p { margin: 2px 0 0; color: var(--body-text-color-subdued); }
 .masthead svg { flex: none; }
+#slider { contain: inline-size; } /* or a wide picture would widen a narrow page */
 #overlay img { max-height: 360px; }
+.hide-container > .html-container { padding: 0; } /* what padding=False asks for and does not get */
 .progress { display: flex; flex-direction: column; gap: 6px; padding: 2px 0; font-size: .9rem;
   color: var(--body-text-color-subdued); }
 .progress .track { height: 6px; border-radius: 3px; overflow: hidden; background: var(--border-color-primary); }
@@ -69,15 +71,20 @@ CSS = """
   background: repeating-linear-gradient(135deg, transparent 0 7px, var(--border-color-primary) 7px 8px); }
 .waiting-frame span:last-child { background: linear-gradient(#8ccfc6 0 58%, #2b8a80 58%); }
 .quiet p { font-size: .875rem !important; line-height: 1.5; color: var(--body-text-color-subdued) !important; }
-.restored { padding: 8px 12px !important; border-radius: var(--radius-md); background: var(--primary-50) !important;
+#restored { padding: 8px 12px !important; border-radius: var(--radius-md); background: var(--primary-50) !important;
   border-left: 3px solid var(--primary-500); }
-.dark .restored { background: var(--primary-950) !important; }
+.dark #restored { background: var(--primary-950) !important; }
+#restored.refused { background: #fdf3ea !important; border-left-color: #e2a35c; }
+.dark #restored.refused { background: #3a2a1c !important; border-left-color: #a8722f; }
 #words label { border-radius: 999px; padding: 4px 12px; }
 #words label span { margin: 0; }
 #words input { position: absolute; opacity: 0; pointer-events: none; }
 #words label:focus-within { outline: 2px solid var(--primary-500); outline-offset: 1px; }
 #examples-grid { display: grid !important; grid-template-columns: repeat(auto-fill, minmax(250px, 1fr)); gap: 12px; }
 .shelf h3 { margin: 18px 0 2px; }
+/* a gallery's columns are at least 100 pixels wide, which six of them are not on a phone */
+#history .grid-container { grid-template-columns: repeat(auto-fill, minmax(min(150px, 40%), 1fr)); }
+.example-shelf .grid-container { padding-top: 20px; } /* the category's name stands above the pictures */
 #history .grid-wrap, .example-shelf .grid-wrap { min-height: 0; max-height: none; height: auto; }
 #history .caption-label, .example-shelf .caption-label { left: 0; right: 0; bottom: 0; max-width: none;
   border: 0; border-radius: 0; text-align: left; white-space: normal; line-height: 1.25; padding: 5px 8px; }

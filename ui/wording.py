@@ -25,8 +25,16 @@ def engine_choice(row: "EngineRow") -> tuple[str, str]:
 def engine_note(row: "EngineRow") -> str:
     """What a user wants to know of an engine before choosing it."""
     info = row.info
-    facts = f"{info.title}. Licence {info.licence} · needs {info.memory_gib:g} GB of memory · weights: {info.weights}."
-    return facts if row.ready else f"{facts} **Not ready:** {row.why}"
+    facts = (
+        f"{info.title[:1].upper()}{info.title[1:]}. "
+        f"Licence {info.licence} · needs {info.memory_gib:g} GB of memory · weights: {info.weights}."
+    )
+    return facts if row.ready else f"{facts} **{not_ready(row)}**"
+
+
+def not_ready(row: "EngineRow") -> str:
+    """Why an engine cannot be used."""
+    return f"The engine {row.info.id} is not ready: {row.why.rstrip('.')}."
 
 
 def guidance_help(info: EngineInfo) -> str:
@@ -45,11 +53,11 @@ Keep post-edit on, and choose only the words of the things that may change.
 
 
 def timings_line(timings: Mapping[str, float]) -> str:
-    """Seconds by stage, and their sum: "Edit 2.1 s · mask 0.1 s · 2.2 s in all"."""
-    stages = {name.replace("_", " "): seconds for name, seconds in timings.items() if name != "total"}
-    total = timings.get("total", sum(stages.values()))
-    parts = [f"{name} {seconds:.1f} s" for name, seconds in stages.items()]
-    return " · ".join([*parts, f"**{total:.1f} s in all**"])
+    """Seconds by stage, and their sum: "edit 2.1 s · mask 0.1 s · 2.2 s in all"."""
+    parts = [
+        f"{name.replace('_', '-')} {seconds:.1f} s" for name, seconds in timings.items() if seconds >= 0.05
+    ]
+    return " · ".join([*parts, f"**{sum(timings.values()):.1f} s in all**"])
 
 
 def mask_note(result: "EditResult") -> str:

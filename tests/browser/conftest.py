@@ -1,0 +1,139 @@
+"""The running app, a Chromium, and the pictures that visitors bring."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
+from visitor import PATIENCE, Visitor
+
+from editworld_core.simulation.held_out import held_out_pair
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-quic",
+    "--no-first-run",
+]
+DESKTOP = {"width": 1280, "height": 900}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test of this folder."""
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker("browser")
+
+
+@pytest.fixture(scope="session")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of the real app, a process of its own; nothing that the tests do makes it print a traceback."""
+    folder = tmp_path_factory.mktemp("app")
+    temporary = folder / "temporary"
+    temporary.mkdir()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = {
+        **os.environ,
+        "GRADIO_SERVER_NAME": "127.0.0.1",
+        "GRADIO_SERVER_PORT": str(port),
+        "GRADIO_TEMP_DIR": str(folder / "gradio"),
+        "TMPDIR": str(temporary),
+    }
+    log = folder / "app.log"
+    with log.open("w") as stream:
+        process = subprocess.Popen(
+            [sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=stream, stderr=subprocess.STDOUT
+        )
+        try:
+            _wait_for(f"http://127.0.0.1:{port}/", process, log)
+            yield f"http://127.0.0.1:{port}/"
+        finally:
+            process.terminate()
+            process.wait(timeout=60)
+    assert "Traceback" not in log.read_text(), log.read_text()
+    assert not list(temporary.glob("editworld-*"))  # what visitors made goes with the program
+
+
+def _wait_for(address: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    deadline = time.monotonic() + 180
+    while time.monotonic() < deadline:
+        assert process.poll() is None, log.read_text()
+        try:
+            with urlopen(address, timeout=5):
+                return
+        except (URLError, OSError):
+            time.sleep(0.2)
+    raise TimeoutError(log.read_text())
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A Chromium without windows."""
+    found = next(filter(None, map(shutil.which, CHROMIUMS)), None)
+    with sync_playwright() as playwright:
+        if found is None and not Path(playwright.chromium.executable_path).exists():
+            pytest.fail("There is no Chromium; install it (on Debian: apt-get install chromium).")
+        chromium = playwright.chromium.launch(executable_path=found, args=ARGUMENTS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def visit(app: str, browser: Browser) -> Iterator[Callable[..., Visitor]]:
+    """Open the page in a new browser context; keyword arguments are the context's."""
+    contexts: list[BrowserContext] = []
+    broken: list[str] = []
+
+    def open_page(**options: Any) -> Visitor:
+        context = browser.new_context(**{"viewport": DESKTOP, "accept_downloads": True, **options})
+        contexts.append(context)
+        context.set_default_timeout(PATIENCE)
+        page = context.new_page()
+        page.on("pageerror", lambda error: broken.append(str(error)))
+        page.goto(app)
+        expect(page.locator("#edit")).to_be_visible()
+        return Visitor(page)
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not broken
+
+
+@pytest.fixture
+def visitor(visit: Callable[..., Visitor]) -> Visitor:
+    """One visitor at a desk."""
+    return visit()
+
+
+@pytest.fixture(scope="session")
+def snowman(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A picture that no training has seen."""
+    file = tmp_path_factory.mktemp("pictures") / "snowman.png"
+    Image.fromarray(held_out_pair("melt_snowman", 0).before).save(file)
+    return file
+
+
+@pytest.fixture(scope="session")
+def meadow(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Another one, of another size and shape."""
+    file = tmp_path_factory.mktemp("pictures") / "meadow.png"
+    Image.fromarray(held_out_pair("wilt_flower", 1).before).resize((320, 208)).save(file)
+    return file
