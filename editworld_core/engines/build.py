@@ -17,7 +17,7 @@ INDEX: dict[str, Any] = {
     "scheduler": ["diffusers", "DDIMScheduler"],
     "vae": ["editworld_core.engines.pocket", "SpaceToDepthCodec"],
     "text_encoder": ["editworld_core.engines.pocket", "MiniLMEncoder"],
-    "editworld": {"native_size": 256, "steps": 2, "text_guidance": 1.0, "image_guidance": 1.0},
+    "editworld": {"native_size": 256, "steps": 1, "text_guidance": 1.0, "image_guidance": 1.0},
 }
 
 

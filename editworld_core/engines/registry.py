@@ -38,7 +38,7 @@ def engine_rows() -> list[EngineRow]:
         multiple=32,
         memory_gib=1.0,
         records_attention=True,
-        steps=2,
+        steps=1,
         text_guidance=1.0,
         image_guidance=1.0,
     )

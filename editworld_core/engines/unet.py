@@ -2,7 +2,7 @@
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from editworld_core.attention import AttentionRecorder
 
 WORDS = re.compile(r"[\w'’-]+")
-REDRAW_STRENGTH = 0.5
+REDRAW_STRENGTH = 0.25
 """Share of the steps that a masked re-denoising runs: enough to close seams, too little to forget the edit."""
 
 
@@ -64,6 +64,9 @@ class UNetEngine:
         source = self._encode(image)
         cells = F.adaptive_max_pool2d(torch.from_numpy(mask).float()[None, None], source.shape[2:])
         redraw = Redraw(self._encode(edited), REDRAW_STRENGTH, source, cells)
+        # Fewer steps would start from pure noise, which knows nothing of the edit.
+        steps = max(settings.steps or self.info.steps, round(1 / REDRAW_STRENGTH))
+        settings = replace(settings, steps=steps)
         return self._decode(self._denoise(source, instruction, settings, redraw=redraw, progress=progress))
 
     def tokens(self, instruction: str) -> list[Token]:
@@ -142,7 +145,7 @@ def load_unet_engine(folder: Path, name: str, title: str, licence: str) -> UNetE
         multiple=codec.config.factor * 2**halvings,
         memory_gib=1.0,
         records_attention=True,
-        steps=defaults.get("steps", 2),
+        steps=defaults.get("steps", 1),
         text_guidance=defaults.get("text_guidance", 1.0),
         image_guidance=defaults.get("image_guidance", 1.0),
     )
