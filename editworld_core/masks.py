@@ -30,6 +30,7 @@ EVERYWHERE, STRONG = (
     0.1,
 )  # share of visible change, and median change, of an edit about the whole picture
 LEAST = 0.2  # evidence under which nothing happened
+HEAT = 0.6  # power of the attention in the evidence
 
 STOP_WORDS = frozenset(
     """a about above accidentally after again all also always am an and another any are as at away back be became
@@ -178,9 +179,8 @@ def difference_mask(before: Image.Image, after: Image.Image) -> Mask:
 def evidence(change: Map, heat: Map) -> Map:
     """Where the picture visibly changed *and* the instruction acted, [H, W] in 0..1.
 
-    The geometric mean of the saturated change, c / (c + 0.06), and of the heat above its background. On simulated
-    edits with drift its Otsu threshold has an IoU with the true mask of 0.90; the heat's alone has 0.80, that of the
-    change alone 0.79.
+    The saturated change, c / (c + 0.06), times the heat above its background to the power of ``HEAT``. The power
+    trades what of the edit is kept against the blurred halo that an engine leaves around it.
 
     Args:
         change: [H, W], see ``difference``.
@@ -188,7 +188,7 @@ def evidence(change: Map, heat: Map) -> Map:
     """
     background = float(np.quantile(heat, 0.2))
     acted = np.clip((heat - background) / max(float(heat.max()) - background, 1e-6), 0, 1)
-    return np.sqrt(acted) * change / (change + VISIBLE)
+    return np.asarray(acted**HEAT * change / (change + VISIBLE), np.float32)
 
 
 def tidy(mask: Mask, radius: int = 2) -> Mask:

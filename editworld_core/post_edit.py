@@ -27,17 +27,16 @@ from editworld_core.masks import (
     difference_mask,
     enlarge_mask,
     evidence,
-    grown,
     otsu_level,
     tidy,
 )
 from editworld_core.segmentation import Segmenter, best_segment
 
 NEARLY_EVERYTHING = 0.85  # of the picture; a prompt as large as this means the whole picture
-WEAK = 0.7  # of the evidence's threshold: enough inside a segment, not enough alone
-MARGIN = (
-    2 / 256
-)  # of the longer side, grown around the mask, so that the soft edge does not eat the edit's outline
+# Chosen on 66 training worlds: without the margins, ST-LPIPS outside the true mask is 0.45 of the edit's; with lower
+# thresholds and a grown mask it was 0.75, since the blurred halo of new objects came along.
+STRICT = 1.1  # times Otsu's threshold of the evidence: enough alone
+WEAK = 0.8  # of that: enough inside a segment
 
 
 @dataclass(frozen=True)
@@ -109,13 +108,12 @@ def edit_masks(
     if heat is None:
         acted = cv2.GaussianBlur(acted, (0, 0), 0.02 * max(before.size))
     found = evidence(difference(before, after), acted)
-    level = max(otsu_level(found), LEAST)
+    level = max(STRICT * otsu_level(found), LEAST)
     certain = tidy(found > level)
     segments = [
         best_segment(segmenter.candidates(image, certain, found), certain) for image in (before, after)
     ]
-    union = tidy(((segments[0] | segments[1]) & (found > WEAK * level)) | certain)
-    mask = grown(union, max(1, round(MARGIN * max(before.size)))) if union.any() else union
+    mask = tidy(((segments[0] | segments[1]) & (found > WEAK * level)) | certain)
     return enlarge_mask(mask, size), enlarge_mask(segments[0], size), enlarge_mask(segments[1], size)
 
 
