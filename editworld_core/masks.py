@@ -30,7 +30,7 @@ EVERYWHERE, STRONG = (
     0.1,
 )  # share of visible change, and median change, of an edit about the whole picture
 LEAST = 0.2  # evidence under which nothing happened
-HEAT = 0.6  # power of the attention in the evidence
+HEAT, FAINT = 0.8, 0.03  # power of the attention in the evidence, and the change that counts half
 
 STOP_WORDS = frozenset(
     """a about above accidentally after again all also always am an and another any are as at away back be became
@@ -179,7 +179,7 @@ def difference_mask(before: Image.Image, after: Image.Image) -> Mask:
 def evidence(change: Map, heat: Map) -> Map:
     """Where the picture visibly changed *and* the instruction acted, [H, W] in 0..1.
 
-    The saturated change, c / (c + 0.06), times the heat above its background to the power of ``HEAT``. The power
+    The saturated change, c / (c + 0.03), times the heat above its background to the power of ``HEAT``. The power
     trades what of the edit is kept against the blurred halo that an engine leaves around it.
 
     Args:
@@ -188,7 +188,7 @@ def evidence(change: Map, heat: Map) -> Map:
     """
     background = float(np.quantile(heat, 0.2))
     acted = np.clip((heat - background) / max(float(heat.max()) - background, 1e-6), 0, 1)
-    return np.asarray(acted**HEAT * change / (change + VISIBLE), np.float32)
+    return np.asarray(acted**HEAT * change / (change + FAINT), np.float32)
 
 
 def tidy(mask: Mask, radius: int = 2) -> Mask:

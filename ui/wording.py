@@ -49,7 +49,7 @@ def guidance_help(info: EngineInfo) -> str:
 **Changing too much?** Lower *Follow the words* (try {less}), or raise *Hold on to the picture* (try {tighter}). \
 Keep post-edit on, and choose only the words of the things that may change.
 
-**Almost there?** Try another seed: each is another way for the same thing to happen."""
+**Almost there?** Try another seed, or other words for the same thing."""
 
 
 def timings_line(timings: Mapping[str, float]) -> str:
