@@ -226,9 +226,12 @@ def run(
     """Train until ``config.optimizer.steps`` or ``max_minutes``, whichever comes first.
 
     Raises:
-        BadInputError: there is a run in ``folder`` and ``resume`` is off, or the other way about.
+        BadInputError: there is a run in ``folder`` and ``resume`` is off, or the other way about; ``resume`` and
+            ``start_from`` are both given, or ``start_from`` has another architecture.
         EditWorldError: the loss is not finite; the last good checkpoint stays.
     """
+    if resume and start_from is not None:
+        raise BadInputError("A resumed run has its own weights: leave out --start-from, or --resume.")
     _check_folder(folder, resume)
     import torch
 

@@ -84,6 +84,7 @@ def test_a_killed_run_resumes_to_the_same_weights(config: Path, unbroken: Path, 
         ("seed: [", (), "is not valid YAML"),
         ("threads: many", (), "threads must be a number"),
         ("", ("--resume",), "holds no checkpoint.pt to resume"),
+        ("", ("--resume", "--start-from", "engine"), "leave out --start-from, or --resume"),
     ],
 )
 def test_refusals_are_one_sentence(tmp_path: Path, text: str, more: tuple[str, ...], sentence: str) -> None:
