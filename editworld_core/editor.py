@@ -14,15 +14,14 @@ from PIL import Image
 from editworld_core.engines.protocol import Engine, Progress, Token
 from editworld_core.errors import BadInputError
 from editworld_core.images import Source, carry_change, check_instruction, native_size, read_image
-from editworld_core.masks import content_words, difference_mask, enlarge, mask_from_maps, normalise
-from editworld_core.settings import EditSettings
+from editworld_core.masks import Mask, content_words, difference_mask, enlarge, mask_from_maps, normalise
+from editworld_core.settings import LARGEST_SEED, EditSettings, check_settings
 
 if TYPE_CHECKING:
     from editworld_core.attention import AttentionMaps
     from editworld_core.metrics import DriftReport
 
-MaskSource = Literal["attention", "difference"]
-LARGEST_SEED = 2**32 - 1
+MaskSource = Literal["attention", "difference", "hand"]
 
 
 @dataclass(frozen=True)
@@ -34,11 +33,12 @@ class EditResult:
         instruction: as it was understood, spaces trimmed.
         settings: as they were used: defaults filled in, seed drawn.
         attention: what the recorder saw, or None for an engine that cannot be recorded.
-        words: the instruction's words; ``keywords`` those whose attention made the mask.
+        words: the words that the engine was told; ``keywords`` those whose attention made the mask.
         heat: float32 [H, W] in 0..1, where the keywords acted.
         attention_mask: bool [H, W], thresholded ``heat``; what the post-edit starts from.
         mask: bool [H, W]; with post-edit on, ``final`` equals ``original`` wherever it is False.
-        mask_source: whether the mask came from attention or from the difference of the pictures.
+        mask_source: whether the mask came from attention, from the difference of the pictures, or all from the hand.
+        hand: bool [H, W], the mask that the user drew, or None.
         timings: seconds by step.
         drift: what changed outside the mask.
     """
@@ -55,6 +55,7 @@ class EditResult:
     attention_mask: NDArray[np.bool_]
     mask: NDArray[np.bool_]
     mask_source: MaskSource
+    hand: NDArray[np.bool_] | None
     timings: Mapping[str, float]
     drift: "DriftReport"
 
@@ -67,17 +68,20 @@ class WorldEditor:
     >>> result.final.save("after.png")
     """
 
-    def __init__(self, load: Callable[[str], Engine] | None = None) -> None:
-        """``load`` finds an engine by its id; the registry's by default."""
+    def __init__(self, load: Callable[[str, str, float], Engine] | None = None) -> None:
+        """``load`` gets an engine by its name, LoRA weights and their scale; the registry's by default."""
         self._load = load
 
-    def engine(self, name: str) -> Engine:
-        """The engine with that id or in that folder, loaded."""
+    def engine(self, name: str, lora: str = "", lora_scale: float = 1.0) -> Engine:
+        """The engine of that name (see ``EditSettings.engine``), loaded."""
         if self._load is None:
             from editworld_core.engines.registry import load_engine
 
             self._load = load_engine
-        return self._load(name)
+        return self._load(name, lora, lora_scale)
+
+    def _engine_of(self, settings: EditSettings) -> Engine:
+        return self.engine(settings.engine, settings.lora, settings.lora_scale)
 
     def edit(
         self,
@@ -85,6 +89,7 @@ class WorldEditor:
         instruction: str,
         settings: EditSettings | None = None,
         progress: Progress | None = None,
+        hand: Mask | None = None,
     ) -> EditResult:
         """Show ``image`` after ``instruction`` has happened.
 
@@ -93,20 +98,22 @@ class WorldEditor:
             instruction: a command or a cause.
             settings: see ``EditSettings``; None takes its defaults.
             progress: called at every denoising step's end; what it raises stops the edit.
+            hand: bool [H, W], where the user wants the change; see ``EditSettings.hand_rule``.
 
         Raises:
-            BadInputError: the image, the instruction or a setting cannot be used.
+            BadInputError: the image, the instruction, a setting or ``hand`` cannot be used.
             EngineUnavailableError: the engine is unknown or not ready.
             EditCancelledError: ``progress`` raised it.
         """
         from editworld_core.attention import AttentionRecorder
 
         original, instruction = read_image(image), check_instruction(instruction)
-        settings = settings or EditSettings()
-        _check(settings)
+        settings = check_settings(settings or EditSettings())
+        told = check_instruction(settings.outcome) if settings.outcome else instruction
+        _check_hand(hand, original)
         clock = _Clock()
         with clock("load"):
-            engine = self.engine(settings.engine)
+            engine = self._engine_of(settings)
         settings = _filled(settings, engine)
         small = original.resize(
             native_size(original.size, engine.info.native_size, engine.info.multiple),
@@ -114,7 +121,7 @@ class WorldEditor:
         )
         recorder = AttentionRecorder() if engine.info.records_attention else None
         with clock("edit"):
-            small_after = engine.edit(small, instruction, settings, recorder, progress)
+            small_after = engine.edit(small, told, settings, recorder, progress)
         with clock("carry"):
             edited = carry_change(original, small, small_after)
         return self._finish(
@@ -123,28 +130,26 @@ class WorldEditor:
             instruction,
             settings,
             recorder.maps() if recorder else None,
-            tuple(engine.tokens(instruction)),
+            tuple(engine.tokens(told)),
             clock,
+            hand,
         )
 
     def refine(
-        self, result: EditResult, settings: EditSettings, progress: Progress | None = None
+        self,
+        result: EditResult,
+        settings: EditSettings,
+        progress: Progress | None = None,
+        hand: Mask | None = None,
     ) -> EditResult:
-        """Make mask and post-edit of ``result`` anew by ``settings``, without editing again.
+        """Make mask and post-edit of ``result`` anew by ``settings`` and ``hand``, without editing again.
 
-        Only the settings of mask and post-edit are taken from ``settings``; engine, steps, guidances and seed stay
-        those that ``result`` was made with.
+        Only the settings of mask and post-edit are taken from ``settings``; what decides the edit itself stays what
+        ``result`` was made with.
         """
-        _check(settings)
-        kept = result.settings
-        settings = replace(
-            settings,
-            engine=kept.engine,
-            steps=kept.steps,
-            text_guidance=kept.text_guidance,
-            image_guidance=kept.image_guidance,
-            seed=kept.seed,
-        )
+        check_settings(settings)
+        _check_hand(hand, result.original)
+        settings = replace(settings, **{name: getattr(result.settings, name) for name in _OF_THE_EDIT})
         clock = _Clock(
             {name: result.timings[name] for name in ("load", "edit", "carry") if name in result.timings}
         )
@@ -156,6 +161,7 @@ class WorldEditor:
             result.attention,
             result.words,
             clock,
+            hand,
             progress,
         )
 
@@ -168,6 +174,7 @@ class WorldEditor:
         attention: "AttentionMaps | None",
         words: tuple[Token, ...],
         clock: "_Clock",
+        hand: Mask | None,
         progress: Progress | None = None,
     ) -> EditResult:
         from editworld_core.inpainting import EngineInpainter
@@ -188,7 +195,7 @@ class WorldEditor:
                     heat,
                     instruction,
                     segmenter=ClassicalSegmenter(),
-                    inpainter=EngineInpainter(self.engine(settings.engine), settings),
+                    inpainter=EngineInpainter(self._engine_of(settings), settings),
                     feather=settings.feather,
                     progress=progress,
                 )
@@ -208,6 +215,7 @@ class WorldEditor:
             attention_mask=prompt,
             mask=mask,
             mask_source=source,
+            hand=hand,
             timings=clock.seconds,
             drift=drift,
         )
@@ -242,19 +250,29 @@ def _keywords(settings: EditSettings, words: Sequence[Token]) -> tuple[str, ...]
     return settings.keywords or content_words(known)
 
 
-def _check(settings: EditSettings) -> None:
-    ranges = {
-        "steps": (1, 1000, "number of steps"),
-        "text_guidance": (0, 50, "text guidance"),
-        "image_guidance": (0, 50, "image guidance"),
-        "seed": (0, LARGEST_SEED, "seed"),
-        "mask_threshold": (0, 100, "mask threshold"),
-        "feather": (0, 256, "feather"),
-    }
-    for name, (low, high, title) in ranges.items():
-        value = getattr(settings, name)
-        if value is not None and not low <= value <= high:
-            raise BadInputError(f"The {title} must lie between {low} and {high}, not {value}.")
+_OF_THE_EDIT = (
+    "engine",
+    "lora",
+    "lora_scale",
+    "speed",
+    "steps",
+    "text_guidance",
+    "image_guidance",
+    "outcome",
+    "negative",
+    "seed",
+)
+"""The settings that decide the edit; all others belong to mask and post-edit."""
+
+
+def _check_hand(hand: Mask | None, original: Image.Image) -> None:
+    if hand is None:
+        return
+    if hand.shape != (original.height, original.width) or hand.dtype != bool:
+        raise BadInputError(
+            f"The mask drawn by hand is {hand.shape[1]}x{hand.shape[0]} and the picture {original.width}x"
+            f"{original.height}; make them equal."
+        )
 
 
 def _filled(settings: EditSettings, engine: Engine) -> EditSettings:
@@ -265,7 +283,7 @@ def _filled(settings: EditSettings, engine: Engine) -> EditSettings:
 
     return replace(
         settings,
-        steps=settings.steps or engine.info.steps,
+        steps=settings.steps or engine.info.steps_of(settings.speed),
         text_guidance=or_default(settings.text_guidance, engine.info.text_guidance),
         image_guidance=or_default(settings.image_guidance, engine.info.image_guidance),
         seed=secrets.randbelow(LARGEST_SEED + 1) if settings.seed is None else settings.seed,

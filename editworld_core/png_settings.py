@@ -4,15 +4,13 @@ import dataclasses
 import json
 import os
 import uuid
-from collections.abc import Callable
 from pathlib import Path
-from typing import get_args
 
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from editworld_core.errors import BadInputError, EditWorldError
-from editworld_core.settings import EditSettings, MaskRule
+from editworld_core.errors import EditWorldError
+from editworld_core.settings import EditSettings, settings_from
 
 SETTINGS_KEY = "editworld"
 """The key of the PNG text chunk, and of ``Image.info``."""
@@ -57,7 +55,7 @@ def read_settings(image: Image.Image) -> tuple[str, EditSettings] | None:
         return None
     try:
         found = json.loads(text)
-        return _instruction(found["instruction"]), _settings(found["settings"])
+        return _instruction(found["instruction"]), settings_from(found["settings"])
     except (ValueError, TypeError, KeyError, RecursionError):
         return None
 
@@ -68,48 +66,3 @@ def _instruction(value: object) -> str:
     if not isinstance(value, str):
         raise ValueError("the instruction is not text")
     return check_instruction(value)
-
-
-def _whole(low: int, high: int) -> Callable[[object], bool]:
-    return lambda value: isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
-
-
-def _number(low: float, high: float) -> Callable[[object], bool]:
-    return lambda value: (
-        isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
-    )
-
-
-def _maybe(check: Callable[[object], bool]) -> Callable[[object], bool]:
-    return lambda value: value is None or check(value)
-
-
-def _words(value: object) -> bool:
-    return isinstance(value, list) and len(value) <= 100 and all(isinstance(word, str) for word in value)
-
-
-_CHECKS: dict[str, Callable[[object], bool]] = {
-    "engine": lambda value: isinstance(value, str) and 0 < len(value) <= 500,
-    "steps": _maybe(_whole(1, 1000)),
-    "text_guidance": _maybe(_number(0, 50)),
-    "image_guidance": _maybe(_number(0, 50)),
-    "seed": _maybe(_whole(0, 2**32 - 1)),
-    "post_edit": lambda value: isinstance(value, bool),
-    "mask_rule": lambda value: value in get_args(MaskRule),
-    "mask_threshold": _number(0, 100),
-    "keywords": _words,
-    "feather": _whole(0, 256),
-}
-
-
-def _settings(found: object) -> EditSettings:
-    """``EditSettings`` from JSON: fields of other versions are left out, values that cannot be are refused."""
-    if not isinstance(found, dict):
-        raise ValueError("the settings are not an object")
-    known = {name: value for name, value in found.items() if name in _CHECKS}
-    for name, value in known.items():
-        if not _CHECKS[name](value):
-            raise BadInputError(f"{name} cannot be {value!r}.")
-    if "keywords" in known:
-        known["keywords"] = tuple(known["keywords"])
-    return EditSettings(**known)

@@ -192,12 +192,12 @@ def newborn(tmp_path_factory: pytest.TempPathFactory) -> Engine:
     import torch
 
     from editworld_core.engines.build import build_unet, save_pocket
-    from editworld_core.engines.unet import load_unet_engine
+    from editworld_core.engines.registry import load_engine
 
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("engines") / "newborn"
     save_pocket(build_unet((32, 64), 1, 2, 8), folder)
-    return load_unet_engine(folder, "newborn", "untrained", "Apache-2.0")
+    return load_engine(str(folder))
 
 
 def test_the_engine_redraws_at_its_own_size_and_the_upload_gets_it_at_its_own(newborn: Engine) -> None:

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from editworld_core.engines.build import build_scheduler, build_unet
-from editworld_core.engines.pocket import MiniLMEncoder, SpaceToDepthCodec, TextConditions, recolour
+from editworld_core.engines.parts import TextConditions
+from editworld_core.engines.pocket import MiniLMEncoder, SpaceToDepthCodec, recolour
 from editworld_core.errors import EditCancelledError
 from editworld_core.sampling import Guidance, Redraw, denoise
 
@@ -41,7 +42,7 @@ def _denoise(
         build_scheduler(),
         options.pop("source", _source()),
         told,
-        MiniLMEncoder().nothing(),
+        MiniLMEncoder().nothing([""]),
         steps=4,
         guidance=guidance,
         generator=torch.Generator().manual_seed(seed),

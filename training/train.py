@@ -137,9 +137,9 @@ class Trainer:
             BadInputError: it has another architecture than this run's.
             EngineUnavailableError: it cannot be loaded.
         """
-        from editworld_core.engines.unet import load_unet_engine
+        from editworld_core.engines.pocket import load_pocket_unet
 
-        given = load_unet_engine(folder, str(folder), "", "").unet
+        given = load_pocket_unet(folder)
         try:
             self.unet.load_state_dict(given.state_dict())
         except RuntimeError as error:
@@ -204,13 +204,9 @@ def _keep_freed_memory() -> None:
 
 def _uses_bf16(precision: str) -> bool:
     """Whether to autocast: ``auto`` does where the processor multiplies bf16 itself; elsewhere it is 3x slower."""
-    import torch
+    from editworld_core.engines.place import multiplies_bf16
 
-    if precision == "auto":
-        return bool(
-            torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
-        ) and (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
-    return precision == "bf16"
+    return precision == "bf16" or (precision == "auto" and multiplies_bf16())
 
 
 def run(

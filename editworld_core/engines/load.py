@@ -1,0 +1,114 @@
+"""Loading an engine, whatever class its weights are of."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from editworld_core.engines.hub import is_hub_id, read_index
+from editworld_core.engines.place import Place, free_memory_gib
+from editworld_core.engines.pocket import MiniLMEncoder, SpaceToDepthCodec, load_pocket_unet
+from editworld_core.engines.protocol import Engine, EngineInfo
+from editworld_core.engines.stable_diffusion import (
+    SD15_CLASSES,
+    SDXL_CLASSES,
+    load_stable_diffusion,
+)
+from editworld_core.engines.unet import UNetEngine
+from editworld_core.errors import BadInputError, EngineUnavailableError
+
+SINGLE_FILES = (".safetensors", ".ckpt")
+
+
+def load(source: str, info: EngineInfo, place: Place, lora: str = "", lora_scale: float = 1.0) -> Engine:
+    """The engine whose weights ``source`` names.
+
+    Args:
+        source: a folder in diffusers format, a single file of Stable Diffusion weights, or a hub id.
+        info: what is known of the engine; what the weights say themselves is filled in.
+        place: where it computes.
+        lora, lora_scale: LoRA weights on top, and how much of them.
+
+    Raises:
+        EngineUnavailableError: weights are missing, damaged, or of a kind that does not edit by instruction; or there
+            is not enough memory.
+    """
+    _check_memory(info, place)
+    path = Path(source).expanduser()
+    if path.is_file():
+        if path.suffix.lower() not in SINGLE_FILES:
+            raise EngineUnavailableError(
+                f"{source} is no file of weights: name a {' or '.join(SINGLE_FILES)} file."
+            )
+        return load_stable_diffusion(source, info, place, lora, lora_scale, xl="xl" in path.stem.lower())
+    kind = read_index(source)["_class_name"]
+    if kind == "PocketEngine" and not is_hub_id(source):
+        return load_pocket(path, info, place, lora, lora_scale)
+    if kind in SD15_CLASSES + SDXL_CLASSES:
+        return load_stable_diffusion(source, info, place, lora, lora_scale, xl=kind in SDXL_CLASSES)
+    from editworld_core.engines.mmdit import PIPELINE_CLASSES, load_pipeline_engine
+
+    if kind in PIPELINE_CLASSES:
+        return load_pipeline_engine(source, info, place, lora, lora_scale)
+    raise EngineUnavailableError(
+        f"{source} holds a {kind}, which does not edit by instruction: "
+        "name an InstructPix2Pix, FLUX Kontext, FLUX.2 klein or Qwen-Image-Edit model, or a folder that training wrote."
+    )
+
+
+def load_pocket(
+    folder: Path, info: EngineInfo, place: Place, lora: str = "", lora_scale: float = 1.0
+) -> UNetEngine:
+    """An engine folder that ``training/train.py`` wrote; see ``load``."""
+    from diffusers import DDIMScheduler
+    from diffusers.utils import logging
+
+    logging.disable_progress_bar()
+    index = read_index(str(folder))
+    unet = load_pocket_unet(folder, place.dtype)
+    try:
+        scheduler = DDIMScheduler.from_pretrained(folder / "scheduler")
+        codec = SpaceToDepthCodec.from_config(SpaceToDepthCodec.load_config(folder / "vae"))
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        raise EngineUnavailableError(
+            f"The engine in {folder} is damaged ({type(error).__name__}): get it again from where it came."
+        ) from error
+    if lora:
+        raise BadInputError(
+            f"The engine {info.id} takes no LoRA weights: leave lora empty, or choose another engine."
+        )
+    defaults = index.get("editworld", {})
+    info = replace(
+        info,
+        native_size=defaults.get("native_size", 256),
+        multiple=codec.factor * 2 ** (len(unet.config.block_out_channels) - 1),
+        records_attention=True,
+        steps=defaults.get("steps", 1),
+        text_guidance=defaults.get("text_guidance", 1.0),
+        image_guidance=defaults.get("image_guidance", 1.0),
+        fast_steps=None,
+        takes_negative=False,
+    )
+    unet = unet.to(place.device, memory_format=torch.channels_last)
+    return UNetEngine(info, unet, scheduler, codec, MiniLMEncoder(), device=place.device)
+
+
+def _check_memory(info: EngineInfo, place: Place) -> None:
+    need = {
+        "none": info.memory_gib,
+        "model": info.memory_model_gib or info.memory_gib,
+        "sequential": info.memory_sequential_gib or info.memory_gib,
+    }["none" if place.device == "cpu" else place.offload]
+    if place.dtype == torch.float32 and info.weights != "in this package":
+        need *= 2  # what is stated is for half precision
+    free = free_memory_gib(place.device)
+    if free is not None and need > free:
+        smaller = (
+            "choose a smaller engine"
+            if place.device == "cpu" or place.offload == "sequential"
+            else "take the offload preset 'model' or 'sequential', or choose a smaller engine"
+        )
+        raise EngineUnavailableError(
+            f"{info.id} needs about {need:.0f} GiB of memory and {free:.0f} GiB are free: close other programs, "
+            f"or {smaller}."
+        )
