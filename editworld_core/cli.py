@@ -16,14 +16,17 @@ from typing import Any, NoReturn, get_args
 
 from editworld_core import __version__, commands
 from editworld_core.errors import BadInputError, EditWorldError
-from editworld_core.settings import EditSettings, MaskRule
+from editworld_core.settings import EditSettings, HandRule, MaskRule, Speed
+
+BACKENDS = ("offline", "server", "server+image", "local")
+"""Of the think step; here once more, since importing it takes a second."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; never a traceback, except under ``python -X dev``."""
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # what libraries warn of is not for who edits a picture
-    for library in ("TRANSFORMERS", "DIFFUSERS"):
+    for library in ("TRANSFORMERS", "DIFFUSERS", "HF_HUB"):
         os.environ.setdefault(f"{library}_VERBOSITY", "error")
     try:
         call = _parser().parse_args(arguments)
@@ -91,7 +94,6 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_edit(command: argparse.ArgumentParser) -> None:
-    default = EditSettings()
     command.add_argument("image", metavar="IMG", help="the picture: PNG, JPEG, WebP, GIF, TIFF …")
     command.add_argument(
         "instruction", metavar="INSTRUCTION", help="what happens, such as 'the sun comes out'"
@@ -103,34 +105,121 @@ def _add_edit(command: argparse.ArgumentParser) -> None:
         "--mask", metavar="OUT2.png", help="where the mask goes: white is what may have changed"
     )
     command.add_argument(
-        "--engine", metavar="ID", default=default.engine, help="an id of 'engines', or a folder"
+        "--think",
+        nargs="?",
+        const="offline",
+        choices=BACKENDS,
+        help="tell the engine what the picture will show, as the think step puts it",
     )
-    command.add_argument(
-        "--no-post-edit", dest="post_edit", action="store_false", help="keep the engine's own picture"
+    _add_engine_options(command.add_argument_group("engine"))
+    _add_mask_options(command.add_argument_group("mask and post-edit"))
+    command.set_defaults(run=commands.edit)
+
+
+def _add_engine_options(group: argparse._ArgumentGroup) -> None:
+    default = EditSettings()
+    group.add_argument(
+        "--engine",
+        metavar="ID",
+        default=default.engine,
+        help="an id of 'engines', a folder, a file of weights or a hub id",
     )
-    command.add_argument(
+    group.add_argument(
+        "--lora", metavar="NAME", default="", help="LoRA weights on top: file, folder or hub id"
+    )
+    group.add_argument(
+        "--lora-scale", type=_number(float, -10, 10), metavar="X", default=1.0, help="1 if not given"
+    )
+    group.add_argument(
+        "--speed",
+        choices=get_args(Speed),
+        default=default.speed,
+        help="'exact' takes no short cut; 'fast' is the default",
+    )
+    group.add_argument(
         "--seed", type=_number(int, 0, 2**32 - 1), metavar="N", help="the same seed, the same picture"
     )
-    command.add_argument("--steps", type=_number(int, 1, 1000), metavar="N", help="denoising steps")
-    command.add_argument(
+    group.add_argument("--steps", type=_number(int, 1, 1000), metavar="N", help="denoising steps")
+    group.add_argument(
         "--text-guidance",
         type=_number(float, 0, 50),
         metavar="X",
         help="more: changes more, as the words say",
     )
-    command.add_argument(
+    group.add_argument(
         "--image-guidance",
         type=_number(float, 0, 50),
         metavar="X",
         help="more: changes less, closer to the picture",
     )
-    command.add_argument(
+    group.add_argument("--outcome", metavar="TEXT", default="", help="what the engine is told instead")
+    group.add_argument("--negative", metavar="TEXT", default="", help="what the picture should not show")
+    group.add_argument("--device", metavar="NAME", help="cpu, cuda, mps …; the best there is if not given")
+    group.add_argument(
+        "--dtype", choices=("fp32", "bf16", "fp16"), help="number format; the fastest that is safe"
+    )
+    group.add_argument(
+        "--offload",
+        choices=("none", "model", "sequential"),
+        help="what waits in main memory to spare the GPU's",
+    )
+    group.add_argument(
+        "--compile", action="store_true", help="compile the denoiser; pays on a GPU, after some edits"
+    )
+
+
+def _add_mask_options(group: argparse._ArgumentGroup) -> None:
+    default = EditSettings()
+    group.add_argument(
+        "--no-post-edit", dest="post_edit", action="store_false", help="keep the engine's own picture"
+    )
+    group.add_argument(
         "--mask-rule",
         choices=get_args(MaskRule),
         default=default.mask_rule,
         help="how attention becomes a mask",
     )
-    command.set_defaults(run=commands.edit)
+    group.add_argument("--hand", metavar="IN.png", help="a mask drawn by hand: white is what may change")
+    group.add_argument(
+        "--hand-rule",
+        choices=get_args(HandRule),
+        default=default.hand_rule,
+        help="whether it joins the automatic mask or replaces it",
+    )
+    group.add_argument(
+        "--inpainter",
+        metavar="NAME",
+        default=default.inpainter,
+        help="engine, none, controlnet-sd15, controlnet-sdxl, or a folder",
+    )
+    _add_any_mask_options(group)
+
+
+def _add_any_mask_options(group: argparse._ActionsContainer) -> None:
+    """Options of the post-edit that need no engine."""
+    default = EditSettings()
+    group.add_argument(
+        "--segmenter",
+        metavar="NAME",
+        default=default.segmenter,
+        help="auto, classical, a SAM checkpoint, or a folder or hub id of SAM or SAM 2",
+    )
+    group.add_argument(
+        "--grow", type=_number(int, -64, 64), metavar="N", default=0, help="widen the mask by N pixels"
+    )
+    group.add_argument(
+        "--feather",
+        type=_number(int, 0, 256),
+        metavar="N",
+        default=default.feather,
+        help="soft edge, pixels inside",
+    )
+    group.add_argument(
+        "--no-align", dest="align", action="store_false", help="leave shift and zoom of the edited picture"
+    )
+    group.add_argument(
+        "--match-colours", action="store_true", help="undo a colour cast of the edited picture"
+    )
 
 
 def _add_post_edit(command: argparse.ArgumentParser) -> None:
@@ -141,6 +230,7 @@ def _add_post_edit(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--mask", metavar="IN.png", help="what may change, in white; else it is found by comparing"
     )
+    _add_any_mask_options(command)
     command.set_defaults(run=commands.post_edit)
 
 
@@ -157,6 +247,9 @@ def _add_evaluate(command: argparse.ArgumentParser) -> None:
         "--seed", type=_number(int, 0, 2**32 - 1), metavar="N", default=0, help="0 if not given"
     )
     command.add_argument("--steps", type=_number(int, 1, 1000), metavar="N", help="denoising steps")
+    command.add_argument(
+        "--speed", choices=get_args(Speed), default=default.speed, help="preset of short cuts"
+    )
     command.add_argument(
         "--scenes",
         type=_number(int, 1, 1000),

@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from editworld_core.errors import BadInputError
-from editworld_core.settings import EditSettings
+from editworld_core.settings import EditSettings, check_settings
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from editworld_core.editor import EditResult
+    from editworld_core.engines.protocol import Engine
+    from editworld_core.engines.registry import EngineRow
     from editworld_core.masks import Mask
 
 Answer = tuple[dict[str, Any], str]
@@ -34,25 +36,63 @@ def edit(call: argparse.Namespace) -> Answer:
         raise BadInputError("The picture and its mask cannot go to the same file; name two.")
     instruction = check_instruction(call.instruction)
     image = read_image(call.image)
-    settings = EditSettings(
-        engine=_known_engine(call.engine),
-        steps=call.steps,
-        text_guidance=call.text_guidance,
-        image_guidance=call.image_guidance,
-        seed=call.seed,
-        post_edit=call.post_edit,
-        mask_rule=call.mask_rule,
-    )
+    hand = _read_mask(call.hand, image.size) if call.hand else None
+    settings = _edit_settings(call)
+    _tell_licence(settings.engine)
     from editworld_core.editor import WorldEditor
 
+    editor = WorldEditor(_loader(call))
+    if call.think:
+        settings = _thought_over(instruction, image, call.think, settings)
     with _progress("editing") as progress:
-        result = WorldEditor().edit(image, instruction, settings, progress)
+        result = editor.edit(image, instruction, settings, progress, hand)
     if mask_output:
         write_png(mask_output, _mask_image(result.mask))
     write_png(output, result.final, result.instruction, result.settings)
     found = _edit_as_dict(result) | {"output": str(output), "mask": str(mask_output) if mask_output else None}
     seconds = sum(result.timings.values())
     return found, f"{output} (seed {result.settings.seed}, {seconds:.1f} s). {result.drift.in_words()}"
+
+
+def _edit_settings(call: argparse.Namespace) -> EditSettings:
+    """Every setting that the command line has an option for, under the same name."""
+    given = {
+        field.name: getattr(call, field.name)
+        for field in dataclasses.fields(EditSettings)
+        if field.name in call
+    }
+    return check_settings(EditSettings(**given | {"engine": _known_engine(call.engine)}))
+
+
+def _loader(call: argparse.Namespace) -> "Callable[[str, str, float], Engine]":
+    from editworld_core.engines.place import best_place
+    from editworld_core.engines.registry import load_engine
+
+    place = best_place(call.device, call.dtype, call.offload, compile=call.compile)
+    return lambda name, lora, scale: load_engine(name, lora, scale, place)
+
+
+def _tell_licence(engine: str) -> None:
+    """Say under which licence weights from elsewhere are, before they are used."""
+    from editworld_core.engines.registry import row_for
+
+    info = row_for(engine).info
+    if info.weights != "in this package":
+        terms = "" if info.commercial else "; not for commercial use"
+        print(f"{info.id}: weights {info.weights}, licence: {info.licence}{terms}.", file=sys.stderr)
+
+
+def _thought_over(
+    instruction: str, image: "Image.Image", backend: str, settings: EditSettings
+) -> EditSettings:
+    """``settings`` with what the think step says that the picture will show; said on standard error as well."""
+    from editworld_core.think import think
+
+    thought = think(instruction, image, backend=backend)
+    print(f"{thought.category.value}: {thought.outcome} ({', '.join(thought.keywords)})", file=sys.stderr)
+    if thought.note:
+        print(thought.note, file=sys.stderr)
+    return dataclasses.replace(settings, outcome=thought.outcome)
 
 
 def _edit_as_dict(result: "EditResult") -> dict[str, Any]:
@@ -174,13 +214,22 @@ def engines(call: argparse.Namespace) -> Answer:
 
     rows = engine_rows()
     found = [dataclasses.asdict(row.info) | {"ready": row.ready, "why": row.why} for row in rows]
-    lines = [
-        f"{row.info.id}: {row.info.title}\n"
-        f"  weights: {row.info.weights}, licence {row.info.licence}; memory: {row.info.memory_gib:g} GiB\n"
-        f"  {'ready' if row.ready else 'not ready: ' + row.why}"
-        for row in rows
+    return {"engines": found}, "\n".join(_engine_in_words(row) for row in rows)
+
+
+def _engine_in_words(row: "EngineRow") -> str:
+    info = row.info
+    terms = info.licence if info.commercial else f"{info.licence} (non-commercial)"
+    offloaded = [
+        f"{gib:g} GiB with --offload {preset}"
+        for preset, gib in (("model", info.memory_model_gib), ("sequential", info.memory_sequential_gib))
+        if gib
     ]
-    return {"engines": found}, "\n".join(lines)
+    memory = ", ".join([f"{info.memory_gib:g} GiB", *offloaded])
+    state = "ready" if row.ready else f"not ready: {row.why}"
+    return (
+        f"{info.id}: {info.title}\n  weights: {info.weights}, licence: {terms}\n  memory: {memory}\n  {state}"
+    )
 
 
 def evaluate(call: argparse.Namespace) -> Answer:
@@ -189,7 +238,9 @@ def evaluate(call: argparse.Namespace) -> Answer:
         raise BadInputError(f"There is no data set {call.dataset!r}; choose {', '.join(DATA_SETS)}.")
     if call.output:
         _report_folder(Path(call.output))
-    settings = EditSettings(engine=_known_engine(call.engine), seed=call.seed, steps=call.steps)
+    settings = check_settings(
+        EditSettings(engine=_known_engine(call.engine), seed=call.seed, steps=call.steps, speed=call.speed)
+    )
     from editworld_core.editor import WorldEditor
     from editworld_core.evaluation.simulated import evaluate_simulated
 
@@ -204,13 +255,13 @@ def evaluate(call: argparse.Namespace) -> Answer:
 
 
 def _known_engine(engine: str) -> str:
-    from editworld_core.engines.registry import engine_rows
+    from editworld_core.engines.registry import row_for
+    from editworld_core.errors import EngineUnavailableError
 
-    ids = [row.info.id for row in engine_rows()]
-    if engine not in ids and not Path(engine).is_dir():
-        raise BadInputError(
-            f"There is no engine {engine!r}; choose {', '.join(ids)}, or a folder that holds one."
-        )
+    try:
+        row_for(engine)
+    except EngineUnavailableError as error:
+        raise BadInputError(str(error)) from error
     return engine
 
 

@@ -119,7 +119,12 @@ class WorldEditor:
             native_size(original.size, engine.info.native_size, engine.info.multiple),
             Image.Resampling.LANCZOS,
         )
-        recorder = AttentionRecorder() if engine.info.records_attention else None
+        words = tuple(engine.tokens(told))
+        # Beyond the last word there is only padding, which is not worth its memory.
+        last = max((position for token in words for position in token.positions), default=-1)
+        recorder = (
+            AttentionRecorder(positions=range(last + 1)) if words and engine.info.records_attention else None
+        )
         with clock("edit"):
             small_after = engine.edit(small, told, settings, recorder, progress)
         with clock("carry"):
@@ -130,7 +135,7 @@ class WorldEditor:
             instruction,
             settings,
             recorder.maps() if recorder else None,
-            tuple(engine.tokens(told)),
+            words,
             clock,
             hand,
         )

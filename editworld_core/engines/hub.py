@@ -79,7 +79,7 @@ def _misses_network(causes: list[BaseException]) -> bool:
     offline = any(
         isinstance(cause, hub.OfflineModeIsEnabled | hub.LocalEntryNotFoundError) for cause in causes
     )
-    return offline or bool(names & {"ConnectError", "ConnectTimeout", "gaierror", "NetworkError"})
+    return offline or bool(names & {"ConnectError", "ConnectTimeout", "ReadTimeout", "gaierror", "NetworkError"})
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
@@ -107,10 +107,7 @@ def read_index(name: str) -> dict[str, Any]:
                 f"{name} is not an engine folder, since it has no readable model_index.json: name one that has."
             )
     else:
-        from huggingface_hub import hf_hub_download
-
-        with loading(name):
-            path = Path(hf_hub_download(name, "model_index.json"))
+        path = _download_index(name)
     try:
         index = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
@@ -122,6 +119,17 @@ def read_index(name: str) -> dict[str, Any]:
             f"The model_index.json of {name} names no class: get it again from where it came."
         )
     return index
+
+
+def _download_index(hub_id: str) -> Path:
+    from huggingface_hub import constants, hf_hub_download, hf_hub_url
+    from huggingface_hub.utils import get_session
+
+    with loading(hub_id):
+        if not is_cached(hub_id) and not constants.HF_HUB_OFFLINE:
+            # Without a network this fails at once; the download would try for half a minute.
+            get_session().head(hf_hub_url(hub_id, "model_index.json"), timeout=10)
+        return Path(hf_hub_download(hub_id, "model_index.json"))
 
 
 def is_cached(hub_id: str) -> bool:

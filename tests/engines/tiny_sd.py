@@ -65,7 +65,7 @@ def _vae() -> AutoencoderKL:
     )
 
 
-def _unet(**more: Any) -> UNet2DConditionModel:
+def tiny_unet(**more: Any) -> UNet2DConditionModel:
     options: dict[str, Any] = {
         "sample_size": 32,
         "in_channels": 8,
@@ -89,7 +89,7 @@ def tiny_sd15(folder: Path, **unet: Any) -> StableDiffusionInstructPix2PixPipeli
         vae=_vae().eval(),
         text_encoder=CLIPTextModel(_text_config(tokenizer)).eval(),
         tokenizer=tokenizer,
-        unet=_unet(**unet).eval(),
+        unet=tiny_unet(**unet).eval(),
         scheduler=EulerAncestralDiscreteScheduler(
             beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear"
         ),
@@ -110,7 +110,7 @@ def tiny_sdxl(folder: Path) -> StableDiffusionXLInstructPix2PixPipeline:
         text_encoder_2=CLIPTextModelWithProjection(config).eval(),
         tokenizer=tokenizer,
         tokenizer_2=tokenizer,
-        unet=_unet(
+        unet=tiny_unet(
             cross_attention_dim=64,
             addition_embed_type="text_time",
             addition_time_embed_dim=8,

@@ -1,0 +1,44 @@
+"""The command line: ``python -m benchmarks {edit,attention}``; ``--json`` prints one object and nothing else."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one benchmark."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    edit = verbs.add_parser("edit", help="an edit: ours beside diffusers' pipeline on the same weights")
+    edit.add_argument("--scenes", type=int, default=10, help="held-out scenes for success; 10 if not given")
+    edit.add_argument(
+        "--size", type=int, default=256, help="side in pixels for Stable Diffusion; 256 if not given"
+    )
+    edit.add_argument("--no-sd15", action="store_true", help="leave out Stable Diffusion 1.5 at full size")
+    edit.add_argument("--options", action="store_true", help="measure each short cut alone as well")
+    attention = verbs.add_parser("attention", help="recording attention: ours beside DAAM and AttentionStore")
+    attention.add_argument("--size", type=int, default=256, help="side in pixels; 256 if not given")
+    attention.add_argument("--steps", type=int, default=4, help="denoising steps; 4 if not given")
+    for verb in (edit, attention):
+        verb.add_argument("--threads", type=int, default=2, help="2 if not given")
+        verb.add_argument("--json", action="store_true", help="print one JSON object on standard output")
+    call = parser.parse_args(arguments)
+    if call.verb == "edit":
+        from benchmarks import edit as benchmark
+
+        report = benchmark.edit_benchmark(
+            call.scenes, call.size, call.threads, not call.no_sd15, call.options
+        )
+        words = benchmark.in_words(report)
+    else:
+        from benchmarks import attention as recording
+
+        report = recording.attention_benchmark(call.size, call.steps, call.threads)
+        words = recording.in_words(report)
+    print(json.dumps(report) if call.json else words)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
