@@ -1,16 +1,20 @@
 """Redrawing the inside of a mask (EditWorld, section 3.4): the last step of the post-edit."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import cv2
 import numpy as np
 from PIL import Image
 
 from editworld_core.engines.protocol import Engine, Progress
+from editworld_core.errors import BadInputError
 from editworld_core.images import carry_change, native_size
 from editworld_core.masks import Mask
 from editworld_core.settings import EditSettings
+
+if TYPE_CHECKING:
+    from editworld_core.engines.place import Place
 
 
 class Inpainter(Protocol):
@@ -75,6 +79,37 @@ class NoInpainter:
     ) -> Image.Image:
         """``edited``."""
         return edited
+
+
+def load_inpainter(
+    name: str, engine: Engine | None, settings: EditSettings, place: "Place | None" = None
+) -> Inpainter:
+    """The inpainter that ``name`` means; see ``EditSettings.inpainter``.
+
+    Args:
+        name: ``engine``, ``none``, ``controlnet-sd15``, ``controlnet-sdxl``, or a folder
+            (``controlnet_inpainting.load_model``).
+        engine: what made the edit; None if it was made elsewhere.
+        settings: how to inpaint.
+        place: where a ControlNet computes; None takes the best that is there.
+
+    Raises:
+        BadInputError: there is no engine to inpaint with.
+        EngineUnavailableError: the inpainter is unknown, its weights are missing or damaged, or memory is too small.
+    """
+    if name == "none":
+        return NoInpainter()
+    if name == "engine":
+        if engine is None:
+            raise BadInputError(
+                "Without an engine there is none to inpaint with: choose the inpainter none, controlnet-sd15, "
+                "controlnet-sdxl or a folder."
+            )
+        return EngineInpainter(engine, settings)
+    from editworld_core.controlnet_inpainting import ControlNetInpainter, load_model
+    from editworld_core.engines.place import best_place
+
+    return ControlNetInpainter(load_model(name, place or best_place()), settings)
 
 
 def _at(image: Image.Image, size: tuple[int, int]) -> Image.Image:

@@ -36,6 +36,7 @@ class EditSettings:
         segmenter: ``auto``, ``classical``, a checkpoint of segment-anything, or a hub id or folder of SAM or SAM 2.
         segment_area: largest share of the picture that one segment may have; beyond it, it is the background.
         inpainter: ``engine`` for the engine's own, ``none``, ``controlnet-sd15``, ``controlnet-sdxl``, or a folder.
+        inpaint_steps: denoising steps of a ControlNet inpainter.
         inpaint_strength: how much of the inside is drawn anew, 0..1; for ControlNet inpainters.
         canny_scale: how strictly a ControlNet inpainter follows the edges of the edited picture.
         image_prompt_scale: how much it sees of the original through the IP-Adapter.
@@ -63,6 +64,7 @@ class EditSettings:
     segmenter: str = "auto"
     segment_area: float = 0.6
     inpainter: str = "engine"
+    inpaint_steps: int = 50
     inpaint_strength: float = 0.8
     canny_scale: float = 1.0
     image_prompt_scale: float = 1.0
@@ -79,13 +81,14 @@ _RANGES: dict[str, tuple[float, float, str]] = {
     "seed": (0, LARGEST_SEED, "seed"),
     "mask_threshold": (0, 100, "mask threshold"),
     "segment_area": (0, 1, "largest segment"),
+    "inpaint_steps": (1, 1000, "number of inpainting steps"),
     "inpaint_strength": (0, 1, "inpaint strength"),
     "canny_scale": (0, 2, "canny scale"),
     "image_prompt_scale": (0, 2, "image prompt scale"),
     "grow": (-64, 64, "growth of the mask"),
     "feather": (0, 256, "feather"),
 }
-_WHOLE = ("steps", "seed", "grow", "feather")
+_WHOLE = ("steps", "inpaint_steps", "seed", "grow", "feather")
 _OPEN = ("steps", "text_guidance", "image_guidance", "seed")
 _CHOICES: dict[str, tuple[str, ...]] = {
     "speed": get_args(Speed),
@@ -140,7 +143,9 @@ def _check(name: str, value: Any) -> None:
     elif name in _SWITCHES:
         if not isinstance(value, bool):
             raise BadInputError(f"{name} must be true or false, not {value!r}.")
-    elif not isinstance(value, tuple | list) or len(value) > 100 or not all(isinstance(w, str) for w in value):
+    elif (
+        not isinstance(value, tuple | list) or len(value) > 100 or not all(isinstance(w, str) for w in value)
+    ):
         raise BadInputError(f"{name} must be a list of at most 100 words.")
 
 

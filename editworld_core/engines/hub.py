@@ -122,8 +122,7 @@ def read_index(name: str) -> dict[str, Any]:
 
 
 def _download_index(hub_id: str) -> Path:
-    from huggingface_hub import constants, hf_hub_download, hf_hub_url
-    from huggingface_hub.utils import get_session
+    from huggingface_hub import constants, get_session, hf_hub_download, hf_hub_url
 
     with loading(hub_id):
         if not is_cached(hub_id) and not constants.HF_HUB_OFFLINE:
