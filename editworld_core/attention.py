@@ -94,11 +94,14 @@ class AttentionRecorder:
             )[0]
             if self.positions is not None:
                 probabilities = probabilities[:, list(self.positions)]
-            kept = probabilities.T.reshape(-1, height, width).float().cpu().numpy()
-            self._steps.setdefault(name, []).append(kept)
+            self.keep(name, probabilities.T.reshape(-1, height, width))
 
         with watching(unet, record):
             yield self
+
+    def keep(self, layer: str, map: "torch.Tensor") -> None:
+        """Add one step's probabilities [positions, h, w] of ``layer``."""
+        self._steps.setdefault(layer, []).append(map.float().cpu().numpy())
 
     def maps(self) -> AttentionMaps:
         """What was recorded.

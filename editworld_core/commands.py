@@ -85,14 +85,19 @@ def _tell_licence(engine: str) -> None:
 def _thought_over(
     instruction: str, image: "Image.Image", backend: str, settings: EditSettings
 ) -> EditSettings:
-    """``settings`` with what the think step says that the picture will show; said on standard error as well."""
+    """``settings`` with what the think step says that the picture will show; said on standard error as well.
+
+    Engines that do better with the user's own words keep them.
+    """
+    from editworld_core.engines.registry import row_for
     from editworld_core.think import think
 
     thought = think(instruction, image, backend=backend)
     print(f"{thought.category.value}: {thought.outcome} ({', '.join(thought.keywords)})", file=sys.stderr)
     if thought.note:
         print(thought.note, file=sys.stderr)
-    return dataclasses.replace(settings, outcome=thought.outcome)
+    wanted = row_for(settings.engine).info.wants_outcome and not settings.outcome
+    return dataclasses.replace(settings, outcome=thought.outcome) if wanted else settings
 
 
 def _edit_as_dict(result: "EditResult") -> dict[str, Any]:

@@ -5,10 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.ndimage import distance_transform_edt
 
 from editworld_core import EditSettings, WorldEditor
 from editworld_core.editor import EditResult
 from editworld_core.errors import BadInputError, EditCancelledError, EngineUnavailableError
+from editworld_core.masks import Mask
 from editworld_core.simulation.world import simulate
 
 FIXED = EditSettings(seed=7)
@@ -74,6 +76,59 @@ def test_refining_reuses_the_edit(editor: WorldEditor, result: EditResult) -> No
     assert paper.edited is result.edited
     back = editor.refine(off, result.settings)
     assert back.final.tobytes() == result.final.tobytes()
+
+
+def _square(size: tuple[int, int] = (256, 256)) -> Mask:
+    mask = np.zeros(size, bool)
+    mask[10:40, 200:240] = True
+    return mask
+
+
+def test_a_mask_drawn_by_hand_replaces_the_automatic_one(editor: WorldEditor, result: EditResult) -> None:
+    hand = _square()
+    replaced = editor.refine(result, replace(result.settings, hand_rule="replace"), hand=hand)
+    assert np.array_equal(replaced.mask, hand)
+    assert replaced.mask_source == "hand"
+    assert replaced.hand is hand
+    before, final = np.asarray(replaced.original), np.asarray(replaced.final)
+    assert np.array_equal(before[~hand], final[~hand])
+    assert replaced.edited is result.edited
+    assert editor.refine(replaced, result.settings).mask.tobytes() == result.mask.tobytes()
+
+
+def test_a_mask_drawn_by_hand_joins_and_grows(
+    editor: WorldEditor, result: EditResult, picture: Image.Image
+) -> None:
+    hand = _square()
+    joined = editor.refine(result, result.settings, hand=hand)
+    assert np.array_equal(joined.mask, result.mask | hand)
+    wide = editor.refine(result, replace(result.settings, grow=5), hand=hand)
+    away = distance_transform_edt(~joined.mask)
+    assert (wide.mask[away <= 4]).all()
+    assert not wide.mask[away > 6].any()
+    again = editor.edit(picture, "melt the snowman", FIXED, hand=hand)
+    assert again.final.tobytes() == joined.final.tobytes()
+
+
+def test_a_mask_of_another_size_is_refused(editor: WorldEditor, result: EditResult) -> None:
+    with pytest.raises(BadInputError, match="drawn by hand is 60x50 and the picture 256x256"):
+        editor.refine(result, result.settings, hand=np.ones((50, 60), bool))
+
+
+def test_the_engine_is_told_the_outcome_in_place_of_the_instruction(
+    editor: WorldEditor, picture: Image.Image, result: EditResult
+) -> None:
+    told = editor.edit(picture, "the stove gets hot", replace(FIXED, outcome="melt the snowman"))
+    assert told.edited.tobytes() == result.edited.tobytes()
+    assert told.instruction == "the stove gets hot"
+    assert told.keywords == result.keywords
+
+
+def test_the_presets_agree_where_the_engine_has_no_short_cut(
+    editor: WorldEditor, picture: Image.Image, result: EditResult
+) -> None:
+    exact = editor.edit(picture, "melt the snowman", replace(FIXED, speed="exact"))
+    assert exact.edited.tobytes() == result.edited.tobytes()
 
 
 def test_a_stop_ends_within_a_step(editor: WorldEditor, picture: Image.Image) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from editworld_core.engines.hub import is_hub_id, read_index
+from editworld_core.engines.hub import is_hub_id, loading, read_index
 from editworld_core.engines.place import Place, free_memory_gib
 from editworld_core.engines.pocket import MiniLMEncoder, SpaceToDepthCodec, load_pocket_unet
 from editworld_core.engines.protocol import Engine, EngineInfo
@@ -40,7 +40,7 @@ def load(source: str, info: EngineInfo, place: Place, lora: str = "", lora_scale
             raise EngineUnavailableError(
                 f"{source} is no file of weights: name a {' or '.join(SINGLE_FILES)} file."
             )
-        return load_stable_diffusion(source, info, place, lora, lora_scale, xl="xl" in path.stem.lower())
+        return load_stable_diffusion(source, info, place, lora, lora_scale, xl=_is_xl_file(path))
     kind = read_index(source)["_class_name"]
     if kind == "PocketEngine" and not is_hub_id(source):
         return load_pocket(path, info, place, lora, lora_scale)
@@ -54,6 +54,20 @@ def load(source: str, info: EngineInfo, place: Place, lora: str = "", lora_scale
         f"{source} holds a {kind}, which does not edit by instruction: "
         "name an InstructPix2Pix, FLUX Kontext, FLUX.2 klein or Qwen-Image-Edit model, or a folder that training wrote."
     )
+
+
+def _is_xl_file(path: Path) -> bool:
+    """Whether a single file of Stable Diffusion weights is of SDXL, which has two text encoders."""
+    with loading(str(path)):
+        if path.suffix.lower() == ".safetensors":
+            from safetensors import safe_open
+
+            with safe_open(path, "pt") as file:
+                keys = list(file.keys())
+        else:
+            weights = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
+            keys = list(weights.get("state_dict", weights))
+    return any(key.startswith("conditioner.embedders.1.") for key in keys)
 
 
 def load_pocket(

@@ -32,6 +32,7 @@ CATALOGUE = (
         steps=1,
         text_guidance=1.0,
         image_guidance=1.0,
+        wants_outcome=False,
     ),
     EngineInfo(
         id="instruct-pix2pix",
@@ -177,7 +178,7 @@ def row_for(name: str) -> EngineRow:
         )
     known = next((info for info in CATALOGUE if info.weights == name), None)
     base = known or replace(
-        CATALOGUE[1],
+        CATALOGUE[0] if _is_pocket(Path(name).expanduser()) else CATALOGUE[1],
         title="an engine of your own",
         licence="as its own model card says",
         memory_model_gib=None,
@@ -185,6 +186,15 @@ def row_for(name: str) -> EngineRow:
         memory_gib=1.0,
     )
     return _row(replace(base, id=name, weights=name))
+
+
+def _is_pocket(folder: Path) -> bool:
+    from editworld_core.engines.hub import read_index
+
+    try:
+        return bool(read_index(str(folder))["_class_name"] == "PocketEngine") if folder.is_dir() else False
+    except EngineUnavailableError:
+        return False
 
 
 def _row(info: EngineInfo) -> EngineRow:
@@ -248,4 +258,3 @@ def _read(name: str, lora: str, lora_scale: float, place: "Place") -> Engine:
         raise EngineUnavailableError(f"The engine {name} is not ready: {row.why}.")
     source = str(pocket_folder()) if name == POCKET else row.info.weights
     return load(source, row.info, place, lora, lora_scale)
-

@@ -169,7 +169,9 @@ def load_stable_diffusion(
         fuse_lora(pipeline, source, lora, lora_scale)
     if place.dtype == torch.float16 and vae.config.force_upcast:
         vae.to(torch.float32)  # it overflows in half precision
-    if place.dtype != torch.float32:  # some per cent faster; sums in another order, which fp32 is there to avoid
+    if (
+        place.dtype != torch.float32
+    ):  # some per cent faster; sums in another order, which fp32 is there to avoid
         unet.to(memory_format=torch.channels_last)
         vae.to(memory_format=torch.channels_last)
     place.settle(pipeline)
@@ -199,8 +201,9 @@ def _read(source: str, place: Place, xl: bool) -> Any:
     if not xl:
         options |= {"safety_checker": None, "requires_safety_checker": False}
     path = Path(source).expanduser()
-    if path.is_file():
-        return kind.from_single_file(path, **options)
+    if path.is_file():  # it has weights only: the configuration is that of the model which it was tuned from
+        config = "diffusers/sdxl-instructpix2pix-768" if xl else "timbrooks/instruct-pix2pix"
+        return kind.from_single_file(path, config=config, **options)
     return kind.from_pretrained(source if is_hub_id(source) else path, **options)
 
 

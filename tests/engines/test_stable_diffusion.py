@@ -27,6 +27,7 @@ from editworld_core.engines.unet import UNetEngine
 from editworld_core.errors import EngineUnavailableError
 from editworld_core.sampling import Guidance, denoise
 from editworld_core.settings import EditSettings
+from tests.engines.original_format import into_hub_cache, original_weights
 from tests.engines.tiny_sd import tiny_sd15, tiny_sdxl
 
 EXACT = EditSettings(speed="exact", steps=4, seed=3, text_guidance=7.5, image_guidance=1.5)
@@ -319,3 +320,29 @@ def test_a_file_that_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("no")
     with pytest.raises(EngineUnavailableError, match="is no file of weights"):
         load(str(tmp_path / "a.txt"), row_for(str(tmp_path / "a.txt")).info, Place())
+
+
+# ---- a single file
+
+
+@pytest.mark.parametrize("ending", ["safetensors", "ckpt"])
+def test_a_single_file_of_the_original_format_loads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    from safetensors.torch import save_file
+
+    pipeline = tiny_sd15(tmp_path / "tokenizer")
+    into_hub_cache(pipeline, "timbrooks/instruct-pix2pix", tmp_path / "cache")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    path, weights = tmp_path / f"tuned.{ending}", original_weights(pipeline)
+    if ending == "ckpt":
+        torch.save({"state_dict": weights}, path)
+    else:
+        save_file(weights, path)
+    pipeline.save_pretrained(tmp_path / "model")
+    engine = load(str(path), row_for(str(path)).info, Place())
+    assert isinstance(engine, UNetEngine)
+    told = "the sun comes out"
+    expected = _engine(tmp_path / "model").edit(picture(64, 64), told, EXACT)
+    assert engine.edit(picture(64, 64), told, EXACT).tobytes() == expected.tobytes()
