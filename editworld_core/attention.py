@@ -103,6 +103,11 @@ class AttentionRecorder:
         """Add one step's probabilities [positions, h, w] of ``layer``."""
         self._steps.setdefault(layer, []).append(map.float().cpu().numpy())
 
+    @property
+    def saw_something(self) -> bool:
+        """Whether there are maps."""
+        return bool(self._steps)
+
     def maps(self) -> AttentionMaps:
         """What was recorded.
 

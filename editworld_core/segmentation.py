@@ -1,12 +1,14 @@
-"""Which things a picture is made of: segments for the post-edit (EditWorld, section 3.4) without any download.
+"""Which things a picture is made of: segments for the post-edit (EditWorld, section 3.4), and for a click.
 
-The paper asks SAM for segments and takes the one with the greatest overlap with the instruction's mask. The classical
-segmenter cuts the picture into regions, joins those that the prompt mostly covers, and draws two further outlines
-from the prompt and its heat, by watershed and by GrabCut; the choice among them is the paper's.
+The paper asks SAM for segments and takes the one with the greatest overlap with the instruction's mask; SAM itself is
+in ``sam``. The classical segmenter needs no weights: it cuts the picture into regions, joins those that the prompt
+mostly covers, and draws two further outlines from the prompt and its heat, by watershed and by GrabCut. The choice
+among segments is the paper's for both.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
 import cv2
@@ -14,18 +16,44 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from editworld_core.errors import BadInputError
 from editworld_core.masks import Map, Mask, at_most, enlarge_mask, grown, mask_iou, tidy
-from editworld_core.pixels import to_float
+from editworld_core.pixels import Picture, to_float
 
 COVERED = (0.35, 0.5, 0.65)  # shares of a region that the prompt must cover for the region to be joined
 MAX_AREA = 0.6  # of the picture; beyond it a segment is the background
+SHIFT = 0.01  # of the longer side: the prompt is widened and narrowed by this to see how stable a segment is
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A thing in a picture, as a segmenter sees it.
+
+    Attributes:
+        mask: bool [H, W].
+        overlap: intersection over union with the prompt, 0..1.
+        stability: 0..1, how little the mask depends on a threshold: SAM's own measure (see ``sam.stability_scores``),
+            or for the classical segmenter the IoU of what a slightly narrower and a slightly wider prompt give; None
+            if the mask is the prompt itself.
+        predicted_iou: what the model thinks is the mask's IoU with the truth; None where no model says so.
+    """
+
+    mask: Mask
+    overlap: float
+    stability: float | None = None
+    predicted_iou: float | None = None
 
 
 class Segmenter(Protocol):
     """Proposes segments of a picture."""
 
-    def candidates(self, image: Image.Image, prompt: Mask, heat: Map | None) -> list[Mask]:
-        """Segments [H, W] that may be what ``prompt`` means.
+    @property
+    def name(self) -> str:
+        """What it is, for the user."""
+        ...
+
+    def segments(self, image: Image.Image, prompt: Mask, heat: Map | None = None) -> list[Segment]:
+        """Segments that may be what ``prompt`` means.
 
         Args:
             image: RGB picture of H x W pixels.
@@ -33,7 +61,26 @@ class Segmenter(Protocol):
             heat: float32 [H, W] in 0..1, how strongly; None if only ``prompt`` is known.
 
         Returns:
-            Masks, none of them empty; an empty list if the prompt is empty.
+            Segments, no mask empty and none twice; an empty list if the prompt is empty.
+        """
+        ...
+
+    def candidates(self, image: Image.Image, prompt: Mask, heat: Map | None = None) -> list[Mask]:
+        """The masks of ``segments``."""
+        ...
+
+    def at_points(
+        self, image: Image.Image, points: Sequence[tuple[int, int]], labels: Sequence[bool]
+    ) -> Mask:
+        """The thing that is clicked on, bool [H, W].
+
+        Args:
+            image: RGB picture of H x W pixels.
+            points: pixels (x, y).
+            labels: one a point: True if it belongs to the thing, False if not.
+
+        Raises:
+            BadInputError: no point belongs to it, a point is outside the picture, or labels are missing.
         """
         ...
 
@@ -49,7 +96,12 @@ class ClassicalSegmenter:
 
     side: int = 192
 
-    def candidates(self, image: Image.Image, prompt: Mask, heat: Map | None) -> list[Mask]:
+    @property
+    def name(self) -> str:
+        """See ``Segmenter``."""
+        return "classical"
+
+    def segments(self, image: Image.Image, prompt: Mask, heat: Map | None = None) -> list[Segment]:
         """See ``Segmenter``."""
         pixels = to_float(at_most(image, self.side))
         size = pixels.shape[1], pixels.shape[0]
@@ -57,26 +109,121 @@ class ClassicalSegmenter:
         if not seed.any():
             return []
         warm = seed.astype(np.float32) if heat is None else _shrink(heat, size)
-        found = [_joined(regions, seed, share) for regions in _partitions(pixels) for share in COVERED]
-        if not seed.all():
-            found += [_flooded(pixels, seed), _grab_cut(pixels, seed, warm)]
-        return _distinct([enlarge_mask(tidy(mask), prompt.shape) for mask in found])
+        partitions = _partitions(pixels)
+        shift = max(1, round(SHIFT * max(size)))
+        narrow, wide = ~grown(~seed, shift), grown(seed, shift)
+        narrow = narrow if narrow.any() else seed
+        found = _outlines(pixels, partitions, seed, warm)
+        moved = zip(*(_outlines(pixels, partitions, each, warm) for each in (narrow, wide)), strict=True)
+        stable = [mask_iou(*pair) for pair in moved]
+        whole = [enlarge_mask(tidy(mask), prompt.shape) for mask in found]
+        return _distinct(
+            [
+                Segment(mask, mask_iou(mask, prompt), stability)
+                for mask, stability in zip(whole, stable, strict=True)
+            ]
+        )
+
+    def candidates(self, image: Image.Image, prompt: Mask, heat: Map | None = None) -> list[Mask]:
+        """See ``Segmenter``."""
+        return [segment.mask for segment in self.segments(image, prompt, heat)]
+
+    def at_points(
+        self, image: Image.Image, points: Sequence[tuple[int, int]], labels: Sequence[bool]
+    ) -> Mask:
+        """See ``Segmenter``."""
+        from editworld_core.clicks import clicked
+
+        check_points(image, points, labels)
+        pixels = to_float(at_most(image, self.side))
+        scale = np.asarray(pixels.shape[1::-1]) / image.size
+        where = [(int(x * scale[0]), int(y * scale[1])) for x, y in points]
+        mask = enlarge_mask(clicked(pixels, where, labels), (image.height, image.width)).astype(np.uint8)
+        radius = round(0.5 / float(scale.max()))
+        for point, label in zip(points, labels, strict=True):  # what was clicked on is kept, however small
+            cv2.circle(mask, point, radius, int(label), cv2.FILLED)
+        for (x, y), label in zip(points, labels, strict=True):
+            mask[y, x] = label
+        return mask > 0
+
+
+def choose_segment(segments: Sequence[Segment], prompt: Mask, max_area: float = MAX_AREA) -> Segment:
+    """The segment with the greatest overlap with ``prompt`` [H, W], measured by intersection over union.
+
+    Args:
+        max_area: share of the picture; larger segments are the background and never win, unless ``prompt`` itself is
+            as large.
+
+    Returns:
+        ``prompt`` itself, without a stability, if no segment overlaps it.
+    """
+    limit = max(max_area, 1.25 * float(prompt.mean()))
+    fitting = [segment for segment in segments if segment.mask.mean() <= limit]
+    best = max(fitting, key=lambda segment: segment.overlap, default=None)
+    return best if best is not None and best.overlap > 0 else Segment(prompt.copy(), 1.0)
 
 
 def best_segment(candidates: Sequence[Mask], prompt: Mask, max_area: float = MAX_AREA) -> Mask:
-    """The candidate with the greatest overlap with ``prompt`` [H, W], measured by intersection over union.
+    """``choose_segment`` among masks."""
+    return choose_segment(
+        [Segment(mask, mask_iou(mask, prompt)) for mask in candidates], prompt, max_area
+    ).mask
+
+
+def load_segmenter(name: str = "auto") -> Segmenter:
+    """The segmenter of that ``name``, loaded once and kept.
 
     Args:
-        max_area: share of the picture; larger candidates are the background and never win, unless ``prompt`` itself
-            is as large.
+        name: ``classical``; a checkpoint of segment-anything; a folder or hub id of SAM or SAM 2; or ``auto``, which
+            takes what ``EDITWORLD_SAM`` names, else a SAM in the hub's cache, else the classical one, and downloads
+            nothing of its own accord.
 
-    Returns:
-        ``prompt`` itself if no candidate overlaps it.
+    Raises:
+        BadInputError: there is no such segmenter.
+        EngineUnavailableError: its weights are missing, damaged or of another model, or cannot be fetched.
     """
-    limit = max(max_area, 1.25 * float(prompt.mean()))
-    fitting = [candidate for candidate in candidates if candidate.mean() <= limit]
-    best = max(fitting, key=lambda candidate: mask_iou(candidate, prompt), default=prompt)
-    return best if (best & prompt).any() else prompt.copy()
+    if name == "auto":
+        from editworld_core.sam_weights import find_sam
+
+        name = find_sam() or "classical"
+    return _load(name)
+
+
+@lru_cache(maxsize=2)
+def _load(name: str) -> Segmenter:
+    if name == "classical":
+        return ClassicalSegmenter()
+    from editworld_core.sam_weights import load_sam
+
+    return load_sam(name)
+
+
+def check_points(image: Image.Image, points: Sequence[tuple[int, int]], labels: Sequence[bool]) -> None:
+    """Refuse clicks from which nothing follows.
+
+    Raises:
+        BadInputError: no point belongs to the thing, a point is outside ``image``, or labels are missing.
+    """
+    if len(points) != len(labels):
+        raise BadInputError(
+            f"There are {len(points)} points but {len(labels)} labels: say of each whether it belongs."
+        )
+    if not any(labels):
+        raise BadInputError("Click on the thing itself before you click on what does not belong to it.")
+    if not all(0 <= x < image.width and 0 <= y < image.height for x, y in points):
+        raise BadInputError(
+            f"A point is outside the picture of {image.width}x{image.height} pixels: click inside it."
+        )
+
+
+def _outlines(
+    pixels: Picture, partitions: Sequence[NDArray[np.int64]], prompt: Mask, heat: Map
+) -> list[Mask]:
+    """What ``prompt`` may mean, always the same number of masks [h, w]; all empty if it is empty."""
+    joined = [_joined(regions, prompt, share) for regions in partitions for share in COVERED]
+    if prompt.all() or not prompt.any():
+        return [*joined, prompt, prompt]
+    return [*joined, _flooded(pixels, prompt), _grab_cut(pixels, prompt, heat)]
 
 
 def _partitions(pixels: NDArray[np.float32]) -> list[NDArray[np.int64]]:
@@ -136,5 +283,5 @@ def _shrink(map: Map, size: tuple[int, int]) -> Map:
     )
 
 
-def _distinct(masks: Sequence[Mask]) -> list[Mask]:
-    return list({mask.tobytes(): mask for mask in masks if mask.any()}.values())
+def _distinct(segments: Sequence[Segment]) -> list[Segment]:
+    return list({segment.mask.tobytes(): segment for segment in segments if segment.mask.any()}.values())

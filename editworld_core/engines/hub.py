@@ -49,7 +49,7 @@ def _sentence(name: str, error: BaseException) -> str | None:
     if caused_by(OutOfMemoryError, MemoryError) or "allocate memory" in str(error):
         return (
             f"There is not enough memory for {name}: close other programs, take an offload preset, "
-            "or a smaller engine."
+            "or a smaller model."
         )
     if caused_by(hub.GatedRepoError):
         return (
@@ -79,7 +79,9 @@ def _misses_network(causes: list[BaseException]) -> bool:
     offline = any(
         isinstance(cause, hub.OfflineModeIsEnabled | hub.LocalEntryNotFoundError) for cause in causes
     )
-    return offline or bool(names & {"ConnectError", "ConnectTimeout", "ReadTimeout", "gaierror", "NetworkError"})
+    return offline or bool(
+        names & {"ConnectError", "ConnectTimeout", "ReadTimeout", "gaierror", "NetworkError"}
+    )
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from editworld_core.engines.hub import is_hub_id, loading
+from editworld_core.engines.lora import fuse_lora
 from editworld_core.engines.parts import TextConditions
 from editworld_core.engines.place import Place
 from editworld_core.engines.protocol import EngineInfo
@@ -174,7 +175,8 @@ def load_stable_diffusion(
     ):  # some per cent faster; sums in another order, which fp32 is there to avoid
         unet.to(memory_format=torch.channels_last)
         vae.to(memory_format=torch.channels_last)
-    place.settle(pipeline)
+    with loading(source):  # weights that the files lack show themselves here
+        place.settle(pipeline)
     if place.compile:
         unet.compile_repeated_blocks()
     codec = VaeCodec(vae, scaled_condition=bool(getattr(pipeline, "is_cosxl_edit", False)))
@@ -205,36 +207,6 @@ def _read(source: str, place: Place, xl: bool) -> Any:
         config = "diffusers/sdxl-instructpix2pix-768" if xl else "timbrooks/instruct-pix2pix"
         return kind.from_single_file(path, config=config, **options)
     return kind.from_pretrained(source if is_hub_id(source) else path, **options)
-
-
-def fuse_lora(pipeline: Any, name: str, lora: str, scale: float) -> None:
-    """Add ``scale`` times the LoRA weights called ``lora`` to those of ``pipeline``.
-
-    Raises:
-        EngineUnavailableError: they are missing, damaged, or made for another model.
-    """
-    path = Path(lora).expanduser()
-    if not path.exists() and not is_hub_id(lora):
-        raise EngineUnavailableError(
-            f"There are no LoRA weights {lora!r}: name a file, a folder or a hub id."
-        )
-    try:
-        with loading(lora):
-            pipeline.load_lora_weights(lora if is_hub_id(lora) else str(path))
-    except EngineUnavailableError as error:
-        if "size mismatch" in str(error.__cause__):
-            raise _misfit(lora, name) from error
-        raise
-    if not pipeline.get_active_adapters():
-        raise _misfit(lora, name)
-    pipeline.fuse_lora(lora_scale=scale)
-    pipeline.unload_lora_weights()
-
-
-def _misfit(lora: str, name: str) -> EngineUnavailableError:
-    return EngineUnavailableError(
-        f"The LoRA {lora} was not made for {name}, since its layers do not fit: take one that was trained on it."
-    )
 
 
 def _fast_scheduler(own: Any) -> Any:
