@@ -1,0 +1,1 @@
+"""The commands of ``training.generate``: a module each, with ``add`` for its options and ``run``."""
