@@ -186,16 +186,10 @@ def _add_mask_options(group: argparse._ArgumentGroup) -> None:
         default=default.hand_rule,
         help="whether it joins the automatic mask or replaces it",
     )
-    group.add_argument(
-        "--inpainter",
-        metavar="NAME",
-        default=default.inpainter,
-        help="engine, none, controlnet-sd15, controlnet-sdxl, or a folder",
-    )
-    _add_any_mask_options(group)
+    _add_any_mask_options(group, default.inpainter)
 
 
-def _add_any_mask_options(group: argparse._ActionsContainer) -> None:
+def _add_any_mask_options(group: argparse._ActionsContainer, inpainter: str) -> None:
     """Options of the post-edit that need no engine."""
     default = EditSettings()
     group.add_argument(
@@ -203,6 +197,13 @@ def _add_any_mask_options(group: argparse._ActionsContainer) -> None:
         metavar="NAME",
         default=default.segmenter,
         help="auto, classical, a SAM checkpoint, or a folder or hub id of SAM or SAM 2",
+    )
+    group.add_argument(
+        "--inpainter",
+        metavar="NAME",
+        default=inpainter,
+        help="controlnet-sd15, controlnet-sdxl, a folder, none"
+        + (", or engine for the engine's own" if inpainter == "engine" else ""),
     )
     group.add_argument(
         "--grow", type=_number(int, -64, 64), metavar="N", default=0, help="widen the mask by N pixels"
@@ -230,7 +231,7 @@ def _add_post_edit(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--mask", metavar="IN.png", help="what may change, in white; else it is found by comparing"
     )
-    _add_any_mask_options(command)
+    _add_any_mask_options(command, "none")
     command.set_defaults(run=commands.post_edit)
 
 

@@ -37,7 +37,7 @@ def edit(call: argparse.Namespace) -> Answer:
     instruction = check_instruction(call.instruction)
     image = read_image(call.image)
     hand = _read_mask(call.hand, image.size) if call.hand else None
-    settings = _edit_settings(call)
+    settings = _settings_of(call, engine=_known_engine(call.engine))
     _tell_licence(settings.engine)
     from editworld_core.editor import WorldEditor
 
@@ -54,14 +54,12 @@ def edit(call: argparse.Namespace) -> Answer:
     return found, f"{output} (seed {result.settings.seed}, {seconds:.1f} s). {result.drift.in_words()}"
 
 
-def _edit_settings(call: argparse.Namespace) -> EditSettings:
-    """Every setting that the command line has an option for, under the same name."""
-    given = {
-        field.name: getattr(call, field.name)
-        for field in dataclasses.fields(EditSettings)
-        if field.name in call
-    }
-    return check_settings(EditSettings(**given | {"engine": _known_engine(call.engine)}))
+def _settings_of(call: argparse.Namespace, **more: Any) -> EditSettings:
+    """Every setting that the command line has an option for, under the same name, and ``more``."""
+    names = [field.name for field in dataclasses.fields(EditSettings)]
+    return check_settings(
+        EditSettings(**{name: getattr(call, name) for name in names if name in call} | more)
+    )
 
 
 def _loader(call: argparse.Namespace) -> "Callable[[str, str, float], Engine]":
@@ -73,11 +71,11 @@ def _loader(call: argparse.Namespace) -> "Callable[[str, str, float], Engine]":
 
 
 def _tell_licence(engine: str) -> None:
-    """Say under which licence weights from elsewhere are, before they are used."""
+    """Say under which licence weights from the hub are, before they are used."""
     from editworld_core.engines.registry import row_for
 
     info = row_for(engine).info
-    if info.weights != "in this package":
+    if info.weights != "in this package" and not Path(info.weights).expanduser().exists():
         terms = "" if info.commercial else "; not for commercial use"
         print(f"{info.id}: weights {info.weights}, licence: {info.licence}{terms}.", file=sys.stderr)
 
@@ -116,69 +114,27 @@ def _edit_as_dict(result: "EditResult") -> dict[str, Any]:
 
 def post_edit(call: argparse.Namespace) -> Answer:
     """Keep in an editor's result what must not change; write the result."""
-    from editworld_core.images import check_instruction, composite, read_image, write_png
+    from editworld_core.images import check_instruction, read_image, write_png
     from editworld_core.metrics import drift_report
+    from editworld_core.post_edit import post_edit_any
 
     output = _png_target(call.output)
     instruction = check_instruction(call.instruction)
-    original = read_image(call.original)
-    edited = _at_size_of(original, read_image(call.edited))
-    if call.mask:
-        mask = _read_mask(call.mask, original.size)
-        final = composite(original, edited, mask, EditSettings().feather)
-    else:
-        final, mask = _found_by_comparing(original, edited, instruction)
-    write_png(output, final)
-    drift = drift_report(original, edited, final, mask)
+    original, edited = read_image(call.original), read_image(call.edited)
+    hand = _read_mask(call.mask, original.size) if call.mask else None
+    settings = _settings_of(call, hand_rule="replace")
+    with _progress("post-edit") as progress:
+        kept = post_edit_any(original, edited, instruction, settings, hand, progress=progress)
+    write_png(output, kept.final)
+    drift = drift_report(original, kept.edited, kept.final, kept.mask, alignment=kept.alignment)
     found = {
         "output": str(output),
-        "size": list(final.size),
+        "size": list(kept.final.size),
         "mask_source": "given" if call.mask else "difference",
-        "mask_share": float(mask.mean()),
+        "mask_share": float(kept.mask.mean()),
         "drift": dataclasses.asdict(drift),
     }
     return found, f"{output}. {drift.in_words()}"
-
-
-def _found_by_comparing(
-    original: "Image.Image", edited: "Image.Image", instruction: str
-) -> "tuple[Image.Image, Mask]":
-    from editworld_core.inpainting import NoInpainter
-    from editworld_core.masks import difference_mask
-    from editworld_core.post_edit import post_edit as keep_the_rest
-    from editworld_core.segmentation import ClassicalSegmenter
-
-    prompt = difference_mask(original, edited)
-    with _progress("post-edit") as progress:
-        done = keep_the_rest(
-            original,
-            edited,
-            prompt,
-            None,
-            instruction,
-            segmenter=ClassicalSegmenter(),
-            inpainter=NoInpainter(),
-            feather=EditSettings().feather,
-            progress=progress,
-        )
-    return done.final, done.mask
-
-
-def _at_size_of(original: "Image.Image", edited: "Image.Image") -> "Image.Image":
-    """``edited`` at the size of ``original``: editors often return a smaller picture, whose change is carried over."""
-    if edited.size == original.size:
-        return edited
-    from PIL import Image
-
-    from editworld_core.images import carry_change
-
-    stretch = (edited.width / original.width) / (edited.height / original.height)
-    if not 0.95 < stretch < 1.05:
-        raise BadInputError(
-            f"The edited picture is {edited.width}x{edited.height} and the original {original.width}x{original.height};"
-            " they must have the same proportions."
-        )
-    return carry_change(original, original.resize(edited.size, Image.Resampling.LANCZOS), edited)
 
 
 def _read_mask(path: str, size: tuple[int, int]) -> "Mask":

@@ -134,7 +134,7 @@ class WorldEditor:
             edited,
             instruction,
             settings,
-            recorder.maps() if recorder else None,
+            recorder.maps() if recorder and recorder.saw_something else None,
             words,
             clock,
             hand,
@@ -182,15 +182,16 @@ class WorldEditor:
         hand: Mask | None,
         progress: Progress | None = None,
     ) -> EditResult:
-        from editworld_core.inpainting import EngineInpainter
+        from editworld_core.inpainting import load_inpainter
         from editworld_core.metrics import drift_report
         from editworld_core.post_edit import post_edit
-        from editworld_core.segmentation import ClassicalSegmenter
+        from editworld_core.segmentation import load_segmenter
 
         keywords = _keywords(settings, words)
         with clock("mask"):
-            heat, prompt, source = _locate(original, edited, attention, words, keywords, settings)
-        final, mask = edited, prompt
+            prompt, heat = _located(original, attention, words, keywords, settings)
+        alignment = None
+        source: MaskSource = "difference" if prompt is None else "attention"
         if settings.post_edit:
             with clock("post_edit"):
                 kept = post_edit(
@@ -199,14 +200,25 @@ class WorldEditor:
                     prompt,
                     heat,
                     instruction,
-                    segmenter=ClassicalSegmenter(),
-                    inpainter=EngineInpainter(self._engine_of(settings), settings),
+                    segmenter=load_segmenter(settings.segmenter),
+                    inpainter=load_inpainter(settings.inpainter, self._engine_of(settings), settings),
                     feather=settings.feather,
+                    align=settings.align,
+                    match_colours=settings.match_colours,
+                    segment_area=settings.segment_area,
+                    grow=settings.grow,
+                    hand=hand,
+                    hand_rule=settings.hand_rule,
                     progress=progress,
                 )
-            final, mask = kept.final, kept.mask
+            final, mask, prompt, alignment = kept.final, kept.mask, kept.prompt, kept.alignment
+            if hand is not None and settings.hand_rule == "replace":
+                source = "hand"
+        else:
+            prompt = difference_mask(original, edited) if prompt is None else prompt
+            final, mask = edited, prompt
         with clock("report"):
-            drift = drift_report(original, edited, final, mask)
+            drift = drift_report(original, edited, final, mask, alignment=alignment)
         return EditResult(
             original=original,
             edited=edited,
@@ -216,7 +228,7 @@ class WorldEditor:
             attention=attention,
             words=words,
             keywords=keywords,
-            heat=heat,
+            heat=prompt.astype(np.float32) if heat is None else heat,
             attention_mask=prompt,
             mask=mask,
             mask_source=source,
@@ -226,23 +238,21 @@ class WorldEditor:
         )
 
 
-def _locate(
+def _located(
     original: Image.Image,
-    edited: Image.Image,
     attention: "AttentionMaps | None",
     words: Sequence[Token],
     keywords: Sequence[str],
     settings: EditSettings,
-) -> tuple[NDArray[np.float32], NDArray[np.bool_], MaskSource]:
-    """Where the instruction acted: heat, mask, and what told it."""
-    size = (original.height, original.width)
+) -> tuple[Mask | None, NDArray[np.float32] | None]:
+    """Where the keywords acted, as mask and heat [H, W]; None if no attention was seen."""
     chosen = [token for token in words if token.word in keywords]
     if attention is None or not chosen:
-        mask = difference_mask(original, edited)
-        return mask.astype(np.float32), mask, "difference"
+        return None, None
+    size = (original.height, original.width)
     maps = [attention.map(token.positions) for token in chosen]
     heat = normalise(np.sum([enlarge(normalise(map), size) for map in maps], axis=0))
-    return heat, mask_from_maps(maps, settings.mask_rule, settings.mask_threshold, size), "attention"
+    return mask_from_maps(maps, settings.mask_rule, settings.mask_threshold, size), heat
 
 
 def _keywords(settings: EditSettings, words: Sequence[Token]) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """Drift: what an edit changed outside its mask, in numbers and in a sentence; and the measures behind it.
 
-PSNR, ST-LPIPS (Ghildyal and Liu, ECCV 2022), shift by phase correlation, colour cast. Pictures are RGB images of
+PSNR, ST-LPIPS (Ghildyal and Liu, ECCV 2022), shift and scale (``alignment``), colour cast. Pictures are RGB images of
 equal size; a mask is ``bool [H, W]``, True inside the edit.
 """
 
@@ -11,11 +11,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from editworld_core.alignment import Alignment, estimate_alignment
 from editworld_core.errors import EditWorldError
 from editworld_core.images import to_float
 from editworld_core.masks import Mask, mask_iou
@@ -27,7 +27,6 @@ __all__ = [
     "DriftReport",
     "colour_cast",
     "drift_report",
-    "estimate_shift",
     "mask_iou",
     "psnr",
     "st_lpips_outside",
@@ -36,7 +35,7 @@ __all__ = [
 PERCEPTUAL_SIDE = (
     256  # pixels; ST-LPIPS sees the picture at this longer side, as it was trained on small patches
 )
-SHIFT_SIDE = 512  # pixels; the shift is estimated at this longer side
+ZOOM_SEEN = 0.5  # pixels; a zoom that moves the border by no more is not spoken of
 
 
 def psnr(a: Image.Image, b: Image.Image, mask: Mask | None = None) -> float:
@@ -130,71 +129,6 @@ def _shift_tolerant_alexnet(x: "Tensor", weights: "Mapping[str, Tensor]") -> "li
     return [first, second, third, fourth, F.relu(convolve(fourth, "slice5.13", 1))]
 
 
-def estimate_shift(original: Image.Image, edited: Image.Image, mask: Mask) -> tuple[float, float]:
-    """By how many pixels (right, down) the content outside ``mask`` moved from ``original`` to ``edited``.
-
-    Phase correlation finds the whole pixels, Gauss-Newton on the brightness outside the mask the fraction. (0, 0) if
-    undoing the estimate does not bring the pictures closer, as for a picture without texture.
-    """
-    scale = min(1.0, SHIFT_SIDE / max(original.size))
-    size = (max(8, round(original.width * scale)), max(8, round(original.height * scale)))
-    first, second = (_detail(image.resize(size, Image.Resampling.BOX)) for image in (original, edited))
-    outside = cv2.resize((~mask).astype(np.float32), size, interpolation=cv2.INTER_AREA)
-    outside = cv2.erode(outside, np.ones((5, 5), np.uint8))
-    if outside.sum() < 64:
-        return 0.0, 0.0
-    window = cv2.createHanningWindow(size, cv2.CV_32F) if min(size) > 16 else None
-    (dx, dy), _ = cv2.phaseCorrelate(first * outside, second * outside, window)
-    start = min(((0.0, 0.0), (dx, dy)), key=lambda shift: _misfit(first, second, outside, shift))
-    shift = _refined_shift(first, second, outside, start)
-    if _misfit(first, second, outside, shift) > 0.98 * _misfit(first, second, outside, (0.0, 0.0)):
-        return 0.0, 0.0
-    return shift[0] * original.width / size[0], shift[1] * original.height / size[1]
-
-
-def _detail(image: Image.Image) -> NDArray[np.float32]:
-    """Brightness [h, w] without its slow part, which is where a colour cast lives."""
-    grey = to_float(image).mean(-1)
-    return cv2.GaussianBlur(grey, (0, 0), 1.0) - cv2.GaussianBlur(grey, (0, 0), 8.0)
-
-
-def _moved_back(image: NDArray[np.float32], shift: tuple[float, float]) -> NDArray[np.float32]:
-    matrix = np.array([[1, 0, shift[0]], [0, 1, shift[1]]], np.float32)
-    flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
-    return cv2.warpAffine(image, matrix, image.shape[::-1], flags=flags, borderMode=cv2.BORDER_REPLICATE)
-
-
-def _misfit(
-    first: NDArray[np.float32],
-    second: NDArray[np.float32],
-    weight: NDArray[np.float32],
-    shift: tuple[float, float],
-) -> float:
-    error = np.abs(_moved_back(second, shift) - first)
-    inner = _moved_back(weight, shift) * weight
-    return float((inner * error).sum() / max(float(inner.sum()), 1e-6))
-
-
-def _refined_shift(
-    first: NDArray[np.float32],
-    second: NDArray[np.float32],
-    weight: NDArray[np.float32],
-    shift: tuple[float, float],
-) -> tuple[float, float]:
-    """Lucas-Kanade (1981) for one translation of the whole picture, from ``shift``."""
-    gradient = np.stack([np.gradient(first, axis=1), np.gradient(first, axis=0)], -1)
-    for _ in range(8):
-        error = _moved_back(second, shift) - first
-        robust = weight / (1 + np.square(error / 0.05))
-        normal = np.einsum("hw,hwi,hwj->ij", robust, gradient, gradient)
-        step = np.linalg.lstsq(normal, -np.einsum("hw,hwi,hw->i", robust, gradient, error), rcond=1e-4)[0]
-        step = np.clip(step, -2, 2)
-        shift = (shift[0] + float(step[0]), shift[1] + float(step[1]))
-        if np.abs(step).max() < 1e-3:
-            break
-    return shift
-
-
 def colour_cast(original: Image.Image, edited: Image.Image, mask: Mask) -> tuple[float, float, float]:
     """By how much red, green and blue outside ``mask`` changed in the median, in -1..1; zeros if nothing is outside."""
     outside = ~mask
@@ -207,24 +141,33 @@ def colour_cast(original: Image.Image, edited: Image.Image, mask: Mask) -> tuple
 
 @dataclass(frozen=True)
 class DriftReport:
-    """What changed outside the mask.
+    """What changed outside the mask: in the edited picture, and (``_final``) in the final one.
+
+    After a post-edit nothing did, and the final values are exactly those of no change.
 
     Attributes:
         outside: share of the picture outside the mask, 0..1.
-        shift: how far the edited picture's content moved, pixels right and down.
-        psnr_edited: dB, of the edited picture outside the mask; infinite if nothing changed.
-        psnr_final: dB, of the final picture outside the mask.
+        shift, shift_final: how far the content moved at the picture's centre, pixels right and down.
+        scale, scale_final: how much larger it became; above 1 the editor zoomed in.
+        border, border_final: pixels by which that moves the border of the longer side, outwards.
+        psnr_edited, psnr_final: dB outside the mask; infinite if nothing changed.
         st_lpips_edited, st_lpips_final: perceptual distance outside the mask; None if not asked for.
-        colour_cast: median change of red, green, blue of the edited picture, -1..1.
+        colour_cast, colour_cast_final: median change of red, green, blue, -1..1.
     """
 
     outside: float
     shift: tuple[float, float]
+    scale: float
+    border: float
     psnr_edited: float
     psnr_final: float
     st_lpips_edited: float | None
     st_lpips_final: float | None
     colour_cast: tuple[float, float, float]
+    shift_final: tuple[float, float]
+    scale_final: float
+    border_final: float
+    colour_cast_final: tuple[float, float, float]
 
     def in_words(self) -> str:
         """One or two plain sentences for a designer."""
@@ -233,26 +176,39 @@ class DriftReport:
         if np.isinf(self.psnr_edited):
             return "Outside the mask nothing changed, not even before post-edit."
         if np.isinf(self.psnr_final):
+            before = _in_words(self.psnr_edited, self.shift, self.scale, self.border, self.colour_cast)
             return (
                 "Outside the mask nothing changed: every pixel is the upload's own. "
-                f"Before post-edit the rest {self._drift_in_words(self.psnr_edited)}."
+                f"Before post-edit the rest {before}."
             )
-        return f"Outside the mask the picture {self._drift_in_words(self.psnr_final)}."
+        after = _in_words(
+            self.psnr_final, self.shift_final, self.scale_final, self.border_final, self.colour_cast_final
+        )
+        return f"Outside the mask the picture {after}."
 
-    def _drift_in_words(self, decibels: float) -> str:
-        levels = 255 * 10 ** (-decibels / 20)
-        parts = [f"drifted by about {levels:.1f} of 255 levels"]
-        moves = [
-            f"{abs(by):.1f} pixels {forth if by > 0 else back}"
-            for by, forth, back in ((self.shift[0], "right", "left"), (self.shift[1], "down", "up"))
-            if abs(by) >= 0.25
-        ]
-        if moves:
-            parts.append("moved " + " and ".join(moves))
-        tinge = _cast_in_words(self.colour_cast)
-        if tinge:
-            parts.append(f"turned {tinge}")
-        return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
+
+def _in_words(
+    decibels: float,
+    shift: tuple[float, float],
+    scale: float,
+    border: float,
+    cast: tuple[float, float, float],
+) -> str:
+    levels = 255 * 10 ** (-decibels / 20)
+    parts = [f"drifted by about {levels:.1f} of 255 levels"]
+    moves = [
+        f"{abs(by):.1f} pixels {forth if by > 0 else back}"
+        for by, forth, back in ((shift[0], "right", "left"), (shift[1], "down", "up"))
+        if abs(by) >= 0.25
+    ]
+    if moves:
+        parts.append("moved " + " and ".join(moves))
+    if abs(border) > ZOOM_SEEN:
+        parts.append(f"was zoomed {'in' if scale > 1 else 'out'} by {100 * abs(scale - 1):.1f}%")
+    tinge = _cast_in_words(cast)
+    if tinge:
+        parts.append(f"turned {tinge}")
+    return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
 
 
 def _cast_in_words(cast: tuple[float, float, float], least: float = 2 / 255) -> str:
@@ -274,20 +230,49 @@ def _cast_in_words(cast: tuple[float, float, float], least: float = 2 / 255) -> 
 
 
 def drift_report(
-    original: Image.Image, edited: Image.Image, final: Image.Image, mask: Mask, *, perceptual: bool = False
+    original: Image.Image,
+    edited: Image.Image,
+    final: Image.Image,
+    mask: Mask,
+    *,
+    alignment: Alignment | None = None,
+    perceptual: bool = False,
 ) -> DriftReport:
     """Measure the drift of an edit, before (``edited``) and after (``final``) post-edit, outside ``mask`` [H, W].
 
     Args:
+        alignment: of ``edited``, if it is known already, as from ``PostEdit``; else it is estimated.
         perceptual: also measure ST-LPIPS, about a fifth of a second each.
     """
     outside = ~mask
+    psnr_edited, psnr_final = psnr(original, edited, outside), psnr(original, final, outside)
+    before = _global_drift(original, edited, mask, alignment, psnr_edited)
+    unedited = psnr_final == psnr_edited and final.tobytes() == edited.tobytes()
+    after = before if unedited else _global_drift(original, final, mask, None, psnr_final)
     return DriftReport(
         outside=float(outside.mean()),
-        shift=estimate_shift(original, edited, mask),
-        psnr_edited=psnr(original, edited, outside),
-        psnr_final=psnr(original, final, outside),
+        shift=before[0].shift,
+        scale=before[0].scale,
+        border=_at_border(before[0], original),
+        psnr_edited=psnr_edited,
+        psnr_final=psnr_final,
         st_lpips_edited=st_lpips_outside(original, edited, mask) if perceptual else None,
         st_lpips_final=st_lpips_outside(original, final, mask) if perceptual else None,
-        colour_cast=colour_cast(original, edited, mask),
+        colour_cast=before[1],
+        shift_final=after[0].shift,
+        scale_final=after[0].scale,
+        border_final=_at_border(after[0], original),
+        colour_cast_final=after[1],
     )
+
+
+def _global_drift(
+    original: Image.Image, image: Image.Image, mask: Mask, known: Alignment | None, decibels: float
+) -> tuple[Alignment, tuple[float, float, float]]:
+    if np.isinf(decibels):
+        return Alignment(), (0.0, 0.0, 0.0)
+    return known or estimate_alignment(original, image, mask), colour_cast(original, image, mask)
+
+
+def _at_border(found: Alignment, image: Image.Image) -> float:
+    return (found.scale - 1) * max(image.size) / 2

@@ -1,7 +1,6 @@
 """Weights of SAM and SAM 2: finding, checking and loading them."""
 
 import json
-import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,21 +15,10 @@ from editworld_core.engines.hub import is_hub_id, loading
 from editworld_core.engines.place import best_place
 from editworld_core.errors import BadInputError, EngineUnavailableError
 from editworld_core.sam import SamSegmenter
+from editworld_core.sam_here import in_cache
 from editworld_core.sam_models import OriginalSam, TransformersSam
 
 CHECKPOINTS = (".pth", ".pt", ".bin", ".ckpt", ".safetensors")
-HUB_IDS = tuple(
-    f"facebook/{name}"
-    for name in (
-        "sam2.1-hiera-small",
-        "sam2.1-hiera-base-plus",
-        "sam2.1-hiera-large",
-        "sam2.1-hiera-tiny",
-        "sam-vit-base",
-        "sam-vit-large",
-        "sam-vit-huge",
-    )
-)  # what "auto" looks for in the hub's cache, the best bargain first
 MODEL_TYPES = {
     "sam": "SAM",
     "sam2": "SAM 2",
@@ -42,24 +30,6 @@ MEAN, SPREAD = (
     (123.675, 116.28, 103.53),
     (58.395, 57.12, 57.375),
 )  # RGB in 0..255, not in the checkpoint either
-
-
-def find_sam() -> str | None:
-    """What "auto" takes: the value of ``EDITWORLD_SAM``, else a SAM that lies in the hub's cache; None if neither.
-
-    Nothing is downloaded for it.
-    """
-    return os.environ.get("EDITWORLD_SAM") or next((name for name in HUB_IDS if _in_cache(name)), None)
-
-
-def _in_cache(hub_id: str) -> bool:
-    from huggingface_hub import try_to_load_from_cache
-
-    def has(name: str) -> bool:
-        return isinstance(try_to_load_from_cache(hub_id, name), str)
-
-    processor = has("preprocessor_config.json") or has("processor_config.json")
-    return processor and has("config.json") and has("model.safetensors")
 
 
 def load_sam(name: str) -> SamSegmenter:
@@ -201,7 +171,7 @@ def load_transformers(name: str, device: str = "cpu") -> TransformersSam:
     from transformers import Sam2Model, Sam2Processor, SamModel, SamProcessor
     from transformers.utils import logging
 
-    here = is_hub_id(name) and _in_cache(
+    here = is_hub_id(name) and in_cache(
         name
     )  # then the hub is not asked, which takes minutes without a network
     kind = _model_type(name, here)

@@ -183,7 +183,7 @@ def load_segmenter(name: str = "auto") -> Segmenter:
         EngineUnavailableError: its weights are missing, damaged or of another model, or cannot be fetched.
     """
     if name == "auto":
-        from editworld_core.sam_weights import find_sam
+        from editworld_core.sam_here import find_sam
 
         name = find_sam() or "classical"
     return _load(name)

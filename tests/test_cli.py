@@ -322,3 +322,53 @@ def test_evaluate_reports_in_the_form_that_was_agreed(tmp_path: Path) -> None:
     assert set(found["mask_iou"]) == {"attention", "final"}
     assert set(found["st_lpips_outside"]) == {"edited", "final"}
     assert json.loads((tmp_path / "report" / "report.json").read_text())["success"] == found["success"]
+
+
+def test_edit_takes_a_mask_drawn_by_hand_in_place_of_its_own(tmp_path: Path) -> None:
+    hand = np.zeros((256, 256), np.uint8)
+    hand[60:200, 80:180] = 255
+    Image.fromarray(hand).save(tmp_path / "hand.png")
+    call = run(
+        *(
+            "edit",
+            SNOWMAN,
+            "the sun comes out",
+            "-o",
+            "out.png",
+            "--mask",
+            "mask.png",
+            "--seed",
+            "1",
+            "--json",
+        ),
+        *("--hand", "hand.png", "--hand-rule", "replace", "--speed", "exact"),
+        folder=tmp_path,
+    )
+    found = json.loads(call.stdout)
+    assert found["mask_source"] == "hand"
+    assert found["settings"]["speed"] == "exact"
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "mask.png")), hand)
+    before, after = (np.asarray(Image.open(path).convert("RGB")) for path in (SNOWMAN, tmp_path / "out.png"))
+    assert np.array_equal(before[hand == 0], after[hand == 0])
+    assert not np.array_equal(before[hand > 0], after[hand > 0])
+
+
+def test_edit_says_first_what_it_thinks(tmp_path: Path) -> None:
+    call = run("edit", SNOWMAN, "the sun comes out", "-o", "out.png", "--think", folder=tmp_path)
+    assert "Physical-Trans" in call.stderr
+    assert "snowman" in call.stderr
+    assert call.returncode == 0
+
+
+def test_the_licence_of_weights_from_the_hub_is_said_before_they_are_got(tmp_path: Path) -> None:
+    call = run(
+        *("edit", SNOWMAN, "the sun comes out", "-o", "out.png", "--engine", "flux-kontext"),
+        folder=tmp_path,
+        HF_HUB_OFFLINE="1",
+        HF_HOME=str(tmp_path),
+    )
+    first, second = call.stderr.strip().splitlines()
+    assert "not for commercial use" in first
+    assert "HF_HUB_OFFLINE forbids" in second
+    assert call.returncode == 1
+    assert not (tmp_path / "out.png").exists()

@@ -107,6 +107,10 @@ def test_st_lpips_takes_any_size(size: tuple[int, int]) -> None:
     assert metrics.st_lpips(a, b) > 0
 
 
+def shift_of(original: Image.Image, edited: Image.Image, mask: np.ndarray) -> tuple[float, float]:
+    return metrics.drift_report(original, edited, edited, mask).shift
+
+
 @pytest.mark.parametrize("shift", [(0, 0), (0.5, -0.3), (2.3, 1.2), (-7, 3.5), (15, -12), (0, 1)])
 def test_shift_is_found_outside_the_mask_despite_cast_and_edit(
     photo: np.ndarray, shift: tuple[float, float]
@@ -116,13 +120,13 @@ def test_shift_is_found_outside_the_mask_despite_cast_and_edit(
     mask = centre_mask(260)
     edited = moved[20:280, 20:280].copy()
     edited[mask] = 0.2 * edited[mask] + (150, 20, 20)
-    found = metrics.estimate_shift(as_image(photo[20:280, 20:280]), as_image(edited), mask)
+    found = shift_of(as_image(photo[20:280, 20:280]), as_image(edited), mask)
     assert found == pytest.approx(shift, abs=0.15)
 
 
 def test_shift_of_a_large_picture_is_in_its_own_pixels(photo: np.ndarray) -> None:
     big = ndimage.zoom(photo, (4, 4, 1), order=1)
-    found = metrics.estimate_shift(
+    found = shift_of(
         as_image(big[40:1140, 40:1140]), as_image(big[40:1140, 30:1130]), np.zeros((1100, 1100), bool)
     )
     assert found == pytest.approx((10, 0), abs=0.6)
@@ -142,8 +146,8 @@ def test_a_report_for_any_size_and_mask(size: tuple[int, int], share: float, see
 
 def test_featureless_pictures_do_not_seem_to_move() -> None:
     grey, lighter = (Image.new("RGB", (64, 64), colour) for colour in ("#808080", "#909090"))
-    assert metrics.estimate_shift(grey, lighter, np.zeros((64, 64), bool)) == (0, 0)
-    assert metrics.estimate_shift(grey, lighter, np.ones((64, 64), bool)) == (0, 0)
+    assert shift_of(grey, lighter, np.zeros((64, 64), bool)) == (0, 0)
+    assert shift_of(grey, lighter, np.ones((64, 64), bool)) == (0, 0)
 
 
 def test_report_after_post_edit(photo: np.ndarray) -> None:
@@ -157,6 +161,8 @@ def test_report_after_post_edit(photo: np.ndarray) -> None:
     assert report.st_lpips_edited is not None
     assert report.st_lpips_edited > 0
     assert report.shift == pytest.approx((3, 0), abs=0.15)
+    assert (report.shift_final, report.scale_final, report.border_final) == ((0, 0), 1, 0)
+    assert report.colour_cast_final == (0, 0, 0)
     red, _, blue = report.colour_cast
     assert red > 0.02 > -0.02 > blue
     words = report.in_words()
@@ -175,6 +181,30 @@ def test_report_without_post_edit_and_of_a_global_edit(photo: np.ndarray) -> Non
     assert "whole picture" in whole.in_words()
     same = metrics.drift_report(original, original, original, centre_mask(300))
     assert "nothing changed" in same.in_words()
+
+
+@pytest.mark.parametrize(
+    ("scale", "words"), [(1.02, "was zoomed in by 2.0%"), (0.98, "was zoomed out by 2.0%"), (1.002, "")]
+)
+def test_a_zoom_is_told_if_it_can_be_seen(photo: np.ndarray, scale: float, words: str) -> None:
+    offset = 149.5 * (1 - 1 / scale)
+    zoomed = ndimage.affine_transform(photo, [1 / scale, 1 / scale, 1], (offset, offset, 0), mode="reflect")
+    original, edited, mask = as_image(photo), as_image(zoomed), centre_mask(300)
+    report = metrics.drift_report(original, edited, edited, mask)
+    assert report.scale == pytest.approx(scale, abs=5e-4)
+    assert report.border == pytest.approx(150 * (scale - 1), abs=0.1)
+    assert (report.scale_final, report.border_final) == (report.scale, report.border)
+    said = report.in_words()
+    assert words in said
+    assert ("zoomed" in said) == bool(words)
+
+
+def test_what_is_known_of_the_alignment_is_not_estimated_again(photo: np.ndarray) -> None:
+    original, edited = as_image(photo), as_image(0.9 * photo)
+    known = metrics.Alignment((5, -4), 1.05)
+    report = metrics.drift_report(original, edited, original, centre_mask(300), alignment=known)
+    assert (report.shift, report.scale) == (known.shift, known.scale)
+    assert "zoomed in by 5.0%" in report.in_words()
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The post-edit on simulated worlds, whose true picture and true mask are known, behind an engine that drifts."""
 
+import io
 import time
 
 import cv2
@@ -9,14 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from editworld_core.alignment import Alignment
 from editworld_core.engines.protocol import Engine
-from editworld_core.errors import EditCancelledError
+from editworld_core.errors import BadInputError, EditCancelledError
+from editworld_core.images import composite
 from editworld_core.inpainting import EngineInpainter, NoInpainter
 from editworld_core.masks import Map, Mask, enlarge, mask_from_maps, mask_iou, normalise
 from editworld_core.metrics import psnr, st_lpips_outside
-from editworld_core.post_edit import PostEdit, post_edit
+from editworld_core.post_edit import PostEdit, post_edit, post_edit_any
 from editworld_core.segmentation import ClassicalSegmenter
-from editworld_core.settings import EditSettings
+from editworld_core.settings import EditSettings, HandRule
+from editworld_core.simulation.held_out import held_out_pair
 from editworld_core.simulation.world import SimulatedPair, simulate
 
 LOCAL = ("melt_snowman", "grow_tree", "become_robot", "wilt_flower", "take_off", "eat_food")
@@ -85,7 +89,112 @@ def test_final_mask_is_near_the_true_one_and_the_rest_is_the_uploads(name: str) 
         for image in (original, edited, result.final)
     ]
     assert unlike[2] < 0.5 * unlike[0]  # the edit survives: feather and mask cost little of it
-    assert result.segment_original.shape == result.segment_edited.shape == pair.mask.shape
+    for segment in (result.segment_original, result.segment_edited):
+        assert segment.mask.shape == pair.mask.shape
+        assert 0.4 < segment.overlap <= 1
+
+
+def returned(pair: SimulatedPair, seed: int) -> tuple[Image.Image, Alignment]:
+    """The true target as an editor elsewhere returns it, and how it lies: shifted by up to 3 pixels, zoomed by up to
+    2%, blurred, tinted, noisy, saved as JPEG 85."""
+    rng = np.random.default_rng(seed)
+    (dx, dy), scale = rng.uniform(-3, 3, 2), rng.uniform(0.98, 1.02)
+    size, centre = pair.after.shape[1::-1], (np.array(pair.after.shape[1::-1]) - 1) / 2
+    matrix = cv2.getRotationMatrix2D(tuple(centre), 0, scale)
+    matrix[:, 2] += dx, dy
+    image = cv2.warpAffine(
+        np.float32(pair.after), matrix, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT
+    )
+    image = cv2.GaussianBlur(image, (0, 0), 0.6) * rng.uniform(0.95, 1.05, 3) + rng.uniform(-6, 6, 3)
+    image += rng.normal(0, 3, image.shape)
+    file = io.BytesIO()
+    Image.fromarray(np.clip(image, 0, 255).astype(np.uint8)).save(file, "JPEG", quality=85)
+    return Image.open(file).convert("RGB"), Alignment((dx, dy), scale)
+
+
+@pytest.mark.parametrize("tinted", [True, False])
+def test_a_picture_edited_elsewhere_is_aligned_and_only_its_edit_kept(tinted: bool) -> None:
+    overlaps, unlike = [], []
+    for seed, name in enumerate(LOCAL):
+        pair = held_out_pair(name, seed)
+        original, (edited, truth) = Image.fromarray(pair.before), returned(pair, seed)
+        result = post_edit_any(original, edited, pair.instruction, EditSettings(match_colours=tinted))
+        assert psnr(original, edited, ~pair.mask) < 35
+        assert psnr(original, result.final, ~result.mask) == float("inf")
+        assert psnr(original, result.final, ~pair.mask) > psnr(original, edited, ~pair.mask) + 8
+        assert result.alignment is not None
+        assert result.alignment.shift == pytest.approx(truth.shift, abs=0.5)
+        overlaps.append(mask_iou(result.mask, pair.mask))
+        assert overlaps[-1] > 0.6
+        before, after, final = (
+            np.abs(np.asarray(image, float) - pair.after)[pair.mask].mean()
+            for image in (original, edited, result.final)
+        )
+        assert final < 0.5 * before  # the edit succeeded
+        unlike.append((after, final))
+    assert np.mean(overlaps) > 0.8
+    edited_error, final_error = np.mean(unlike, axis=0)
+    assert final_error < (0.75 if tinted else 0.9) * edited_error
+
+
+def test_without_alignment_a_moved_picture_gives_worse_masks() -> None:
+    pair = held_out_pair("eat_food", 2)
+    original, edited = Image.fromarray(pair.before), returned(pair, 2)[0]
+    aligned, as_it_came = (
+        post_edit_any(original, edited, "eat", EditSettings(align=align)) for align in (True, False)
+    )
+    assert as_it_came.alignment is None
+    assert mask_iou(aligned.mask, pair.mask) > mask_iou(as_it_came.mask, pair.mask) + 0.1
+
+
+def test_what_vanished_leaves_no_outline() -> None:
+    pair = held_out_pair("pop_balloon", 2)
+    original, target = Image.fromarray(pair.before), Image.fromarray(pair.after)
+    result = post_edit_any(original, target, "the balloon pops")
+    error = np.abs(np.asarray(result.final, float) - pair.after).max(-1)
+    soft = np.abs(np.asarray(composite(original, target, result.mask, 6), float) - pair.after).max(-1)
+    assert (error > 40).sum() < 0.25 * (soft > 40).sum()
+
+
+@pytest.mark.parametrize("size", [(256, 256), (248, 256), (128, 128), (512, 520)])
+def test_a_picture_of_another_size_is_brought_to_the_uploads(size: tuple[int, int]) -> None:
+    pair = held_out_pair("melt_snowman", 3)
+    original, target = Image.fromarray(pair.before), Image.fromarray(pair.after)
+    result = post_edit_any(original, target.resize(size, Image.Resampling.LANCZOS), "the snowman melts")
+    assert result.final.size == result.edited.size == original.size
+    assert outside_is_untouched(original, result)
+    assert mask_iou(result.mask, pair.mask) > 0.85
+
+
+def test_other_proportions_are_refused() -> None:
+    with pytest.raises(BadInputError, match="same proportions"):
+        post_edit_any(Image.new("RGB", (90, 60)), Image.new("RGB", (90, 90)), "x")
+
+
+def test_a_mask_by_hand_replaces_or_joins_and_is_grown() -> None:
+    pair, original, edited, prompt, heat = edit_of("melt_snowman")
+    hand = np.zeros(pair.mask.shape, bool)
+    hand[10:60, 180:240] = True
+    automatic = kept(original, edited, prompt, heat)
+
+    def by_hand(rule: HandRule, grow: int, feather: int = 0) -> PostEdit:
+        settings = EditSettings(hand_rule=rule, grow=grow, feather=feather, align=False)
+        return post_edit_any(original, edited, "the sun comes out", settings, hand)
+
+    replaced = by_hand("replace", 0)
+    assert (replaced.mask == hand).all()
+    assert (np.asarray(replaced.final)[hand] == np.asarray(edited)[hand]).all()
+    assert outside_is_untouched(original, replaced)
+    joined = by_hand("join", 0)
+    assert (joined.mask & hand == hand).all()
+    assert mask_iou(joined.mask & ~hand, automatic.mask & ~hand) > 0.8
+    square = cv2.getStructuringElement(cv2.MORPH_RECT, (9, 9))
+    assert by_hand("replace", -4).mask[14:56, 184:236].all()
+    assert by_hand("replace", -4).mask.sum() == 42 * 52
+    wide = by_hand("replace", 4).mask
+    assert (wide & ~cv2.dilate(hand.astype(np.uint8), square).astype(bool)).sum() == 0
+    assert wide[6:64, 184:236].all()
+    assert by_hand("join", 5).mask.sum() > joined.mask.sum()
 
 
 def test_masks_of_the_post_edit_beat_those_of_attention() -> None:
@@ -138,6 +247,16 @@ def test_an_edit_of_everything_keeps_the_engines_picture(named: bool) -> None:
     result = kept(original, night, prompt, heat)
     assert result.mask.all()
     assert result.final.tobytes() == night.tobytes()
+    assert result.alignment is None
+
+
+def test_a_moved_edit_of_everything_is_kept_as_it_came() -> None:
+    _, original, _, prompt, heat = edit_of("melt_snowman")
+    night = (np.asarray(original) * np.float32([0.25, 0.3, 0.5])).astype(np.uint8)
+    moved = Image.fromarray(np.roll(night, 5, axis=1))  # undone, a strip of day would be left
+    result = kept(original, moved, prompt, heat)
+    assert result.final.tobytes() == moved.tobytes()
+    assert result.alignment is None
 
 
 def test_an_empty_prompt_falls_back_on_what_changed() -> None:

@@ -30,7 +30,7 @@ from transformers import (
     SamProcessor,
 )
 
-from editworld_core import sam, sam_weights
+from editworld_core import sam, sam_here, sam_weights
 from editworld_core.errors import BadInputError, EngineUnavailableError
 from editworld_core.masks import mask_iou
 from editworld_core.sam import SamSegmenter, points_inside, stability_scores
@@ -415,7 +415,7 @@ def test_auto_finds_the_hubs_cache(folder: Path, tmp_path: Path, monkeypatch: py
     snapshot.symlink_to(folder / "sam")
     monkeypatch.delenv("EDITWORLD_SAM", raising=False)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
-    assert sam_weights.find_sam() == "facebook/sam-vit-base"
+    assert sam_here.find_sam() == "facebook/sam-vit-base"
     assert load_segmenter("auto").name == "SAM sam-vit-base"
 
 
