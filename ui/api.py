@@ -1,19 +1,23 @@
-"""The one endpoint for programs: ``/edit``."""
+"""The endpoints for programs: ``/edit`` and ``/think``."""
 
 import math
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import gradio as gr
 from PIL import Image
 
 from editworld_core.errors import EditWorldError
 from editworld_core.images import with_settings
-from editworld_core.settings import EditSettings, MaskRule
+from editworld_core.settings import EditSettings, HandRule, MaskRule, Speed
 from ui import checks
-from ui.edit import VISITORS, refusal
+from ui.choices import settings_from
+from ui.draft import read_mask
+from ui.edit import VISITORS
 from ui.fields import Picture
+from ui.notes import refusal
 from ui.studio import Studio
+from ui.think import THINKERS
 
 if TYPE_CHECKING:
     from editworld_core.editor import EditResult
@@ -27,6 +31,7 @@ def report(result: "EditResult") -> dict[str, Any]:
         "settings": asdict(result.settings),
         "keywords": list(result.keywords),
         "mask_source": result.mask_source,
+        "hand": result.hand is not None,
         "mask_share": float(result.mask.mean()),
         "drift": drift | {"in_words": result.drift.in_words()},
         "seconds": dict(result.timings),
@@ -44,12 +49,19 @@ def edit_endpoint(studio: Studio) -> None:
     def edit(
         image: str | None,
         instruction: str,
-        post_edit: bool,
-        steps: float | None,
-        text_guidance: float | None,
-        image_guidance: float | None,
-        seed: int | None,
-        mask_rule: MaskRule,
+        post_edit: bool = True,
+        steps: float | None = None,
+        text_guidance: float | None = None,
+        image_guidance: float | None = None,
+        seed: int | None = None,
+        mask_rule: MaskRule = "otsu",
+        speed: Speed = "fast",
+        outcome: str = "",
+        negative: str = "",
+        hand: str | None = None,
+        hand_rule: HandRule = "join",
+        grow: float = 0,
+        feather: float = 6,
         progress: gr.Progress = gr.Progress(),  # noqa: B008 (Gradio finds it by this default)
     ) -> tuple[Image.Image, Image.Image, dict[str, Any]]:
         """Edit a picture by instruction: a command ("melt the snowman") or a cause ("the sun comes out").
@@ -63,6 +75,13 @@ def edit_endpoint(studio: Studio) -> None:
             image_guidance: how strongly to hold on to the picture, 0 to 5.
             seed: 0 to 4294967295, or -1 for a new one; the report says which it was.
             mask_rule: "otsu" or "paper".
+            speed: "fast" takes the short cuts that were measured to be harmless, "exact" none.
+            outcome: what the engine is told in place of the instruction; empty for the instruction.
+            negative: what must not be in the picture; for engines that listen to it.
+            hand: a mask of your own, of the picture's size: white, or painted on transparency, may change; or null.
+            hand_rule: whether it shall "join" the automatic mask or "replace" it.
+            grow: pixels by which the mask is widened, or narrowed if negative, -64 to 64.
+            feather: pixels inside the mask over which the edit fades in, 0 to 64.
 
         Returns:
             The edited picture, of the size of the given one; the mask of what was allowed to change, white on black;
@@ -74,35 +93,52 @@ def edit_endpoint(studio: Studio) -> None:
 
         try:
             picture, text = checks.picture(image), checks.instruction(instruction)
-            checks.STEPS.check(steps)
-            settings = EditSettings(
-                engine=info.id,
-                steps=None if steps is None else int(steps),
-                text_guidance=text_guidance,
-                image_guidance=image_guidance,
-                seed=None if seed in (None, -1) else int(seed),
-                post_edit=post_edit,
-                mask_rule=mask_rule,
-            )
+            checks.STEPS.check(steps)  # and no whole number near it
+            checks.GROW.check(grow)
+            checks.FEATHER.check(feather)
+            given = {
+                "engine": info.id,
+                "steps": steps,
+                "text_guidance": text_guidance,
+                "image_guidance": image_guidance,
+                "seed": seed,
+                "post_edit": post_edit,
+                "mask_rule": mask_rule,
+                "speed": speed,
+                "outcome": checks.aside(outcome, "outcome"),
+                "negative": negative,
+                "hand_rule": hand_rule,
+                "grow": grow,
+                "feather": feather,
+            }
+            settings = checks.settings(settings_from(studio, given))
+            mask = read_mask(hand, picture.size) if hand else None
             with studio.turn(tell):
-                result = studio.edit(picture, text, checks.settings(settings), tell)
+                result = studio.edit(picture, text, settings, tell, mask)
         except (EditWorldError, MemoryError) as error:
             raise refusal(error) from error
         final = with_settings(result.final, result.instruction, result.settings)
         return final, Image.fromarray(result.mask), report(result)
 
-    hidden: dict[str, Any] = {"visible": False}
+    plain, hidden = EditSettings(), {"visible": False}
     gr.Button(**hidden).click(
         edit,
         [
             Picture(label="image", type="filepath", format="png", **hidden),
             gr.Textbox(label="instruction", **hidden),
             gr.Checkbox(True, label="post_edit", **hidden),
-            gr.Number(info.steps, label="steps", **hidden),
-            gr.Number(info.text_guidance, label="text_guidance", **hidden),
-            gr.Number(info.image_guidance, label="image_guidance", **hidden),
+            gr.Number(None, label="steps", **hidden),
+            gr.Number(None, label="text_guidance", **hidden),
+            gr.Number(None, label="image_guidance", **hidden),
             gr.Number(-1, label="seed", precision=0, **hidden),
-            gr.Radio(["otsu", "paper"], value="otsu", label="mask_rule", **hidden),
+            gr.Radio(get_args(MaskRule), value=plain.mask_rule, label="mask_rule", **hidden),
+            gr.Radio(get_args(Speed), value=plain.speed, label="speed", **hidden),
+            gr.Textbox(plain.outcome, label="outcome", **hidden),
+            gr.Textbox(plain.negative, label="negative", **hidden),
+            Picture(label="hand", type="filepath", format="png", **hidden),
+            gr.Radio(get_args(HandRule), value=plain.hand_rule, label="hand_rule", **hidden),
+            gr.Number(plain.grow, label="grow", precision=0, **hidden),
+            gr.Number(plain.feather, label="feather", precision=0, **hidden),
         ],
         [
             gr.Image(label="edited", format="png", **hidden),
@@ -111,4 +147,38 @@ def edit_endpoint(studio: Studio) -> None:
         ],
         api_name="edit",
         concurrency_limit=VISITORS,
+    )
+
+
+def think_endpoint(studio: Studio) -> None:
+    """Add the endpoint to the current ``gr.Blocks``, as above."""
+
+    def think(instruction: str, image: str | None = None) -> dict[str, Any]:
+        """Say what an instruction would do: its outcome, the nouns of what changes, and its category.
+
+        Args:
+            instruction: what happens, up to 500 characters.
+            image: the picture before, for a language model that sees pictures; may be null.
+
+        Returns:
+            The instruction, "outcome", "keywords", "category", what thought so, and a note if there is one. Give the
+            "command", or the outcome if that is empty, to /edit as its outcome.
+        """
+        try:
+            text = checks.instruction(instruction)
+            thought = studio.think(text, checks.picture(image) if image else None)
+        except (EditWorldError, MemoryError) as error:
+            raise refusal(error) from error
+        return asdict(thought)
+
+    hidden: dict[str, Any] = {"visible": False}
+    gr.Button(**hidden).click(
+        think,
+        [
+            gr.Textbox(label="instruction", **hidden),
+            Picture(label="image", type="filepath", format="png", **hidden),
+        ],
+        gr.JSON(label="thought", **hidden),
+        api_name="think",
+        concurrency_limit=THINKERS,
     )

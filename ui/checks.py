@@ -2,14 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import get_args
 
 from PIL import Image
 
 from editworld_core.errors import BadInputError
 from editworld_core.images import check_instruction, read_image
-from editworld_core.settings import EditSettings
+from editworld_core.settings import LARGEST_SEED, EditSettings, HandRule, MaskRule, Speed
 
-MAX_SEED = 2**32 - 1
+# Only these: a public page must not load what a visitor names.
+SEGMENTERS = ("auto", "classical")
+INPAINTERS = ("engine", "none", "controlnet-sd15", "controlnet-sdxl")
 
 
 def picture(path: str | None) -> Image.Image:
@@ -30,6 +33,20 @@ def instruction(text: str | None) -> str:
         BadInputError: there is none, or it cannot be used.
     """
     return check_instruction(text or "")
+
+
+def aside(text: str | None, name: str) -> str:
+    """A text that may be left empty, without space around it; ``name`` is what a refusal calls it.
+
+    Raises:
+        BadInputError: it cannot be used.
+    """
+    if not text or not text.strip():
+        return ""
+    try:
+        return check_instruction(text)
+    except BadInputError as error:
+        raise BadInputError(str(error).replace("The instruction", f"The {name}")) from error
 
 
 @dataclass(frozen=True)
@@ -57,26 +74,37 @@ class Range:
 STEPS = Range("Steps", 1, 100)
 TEXT_GUIDANCE = Range("Follow the words", 0, 20)
 IMAGE_GUIDANCE = Range("Hold on to the picture", 0, 5)
-SEED = Range("The seed", 0, MAX_SEED)
+SEED = Range("The seed", 0, LARGEST_SEED)
 THRESHOLD = Range("Threshold", 0.2, 3)
+GROW = Range("Widen", -64, 64)
 FEATHER = Range("Soft edge", 0, 64)
 
 
 def settings(given: EditSettings) -> EditSettings:
-    """``given``, if every number lies in its range.
+    """``given``, if every number lies in its range and every choice is one that the page offers.
 
     Raises:
-        BadInputError: one does not.
+        BadInputError: one does not, or is not.
     """
     STEPS.check(given.steps)
     TEXT_GUIDANCE.check(given.text_guidance)
     IMAGE_GUIDANCE.check(given.image_guidance)
     SEED.check(given.seed)
     THRESHOLD.check(given.mask_threshold)
+    GROW.check(given.grow)
     FEATHER.check(given.feather)
-    if given.mask_rule not in ("paper", "otsu"):
-        raise BadInputError("The mask rule must be 'paper' or 'otsu'.")
+    _among("The mask rule", given.mask_rule, get_args(MaskRule))
+    _among("The speed", given.speed, get_args(Speed))
+    _among("The rule for your own mask", given.hand_rule, get_args(HandRule))
+    _among("The segmenter", given.segmenter, SEGMENTERS)
+    _among("The inpainter", given.inpainter, INPAINTERS)
     return given
+
+
+def _among(name: str, value: str, offered: tuple[str, ...]) -> None:
+    if value not in offered:
+        *others, last = map(repr, offered)
+        raise BadInputError(f"{name} must be {', '.join(others)} or {last}.")
 
 
 def verdict(check: Callable[[], object]) -> dict[str, object]:

@@ -1,16 +1,17 @@
 """The Edit tab: what happens when a visitor does something."""
 
-import logging
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
 import gradio as gr
 
-from editworld_core.errors import BadInputError, EditWorldError
+from editworld_core.errors import BadInputError
 from editworld_core.images import read_settings
+from editworld_core.masks import Mask
 from editworld_core.settings import EditSettings
 from ui import checks, wording
+from ui.choices import REFINING, SETTINGS, settings_from
 from ui.edit_layout import (
     Answer,
     Ask,
@@ -21,26 +22,19 @@ from ui.edit_layout import (
     lay_out_privacy,
 )
 from ui.examples import load_examples
+from ui.hand import HandPanel
+from ui.notes import EXPIRED, progress_bar, refusal, said, unsaid
 from ui.running import Finished, Step, stepwise
-from ui.session import Session
+from ui.session import Entry, Session, told
 from ui.studio import Studio
+from ui.think import ThinkPanel, Told, to_tell
 
-log = logging.getLogger(__name__)
 Updates = dict[Any, Any]
+Progress = Callable[[int, int], None]
 HOUR = 3600
 VISITORS = 16  # runs that wait for their turn in sight of their visitor; more wait in Gradio's queue
-
-
-def refusal(error: BaseException) -> gr.Error:
-    """``error`` as one sentence for the visitor; what nobody foresaw goes to the log."""
-    if isinstance(error, EditWorldError):
-        return gr.Error(str(error), title="This did not work", print_exception=False)
-    if isinstance(error, MemoryError):
-        sentence = "There is not enough memory for this edit; try a smaller picture or another engine."
-    else:
-        log.error("an edit failed", exc_info=error)
-        sentence = "Something went wrong inside the program; try again, and report it if it happens again."
-    return gr.Error(sentence, title="This did not work", print_exception=False)
+MASK_NAMES = ("hand_rule", "grow", "feather")
+QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 
 
 def edit_tab(studio: Studio) -> None:
@@ -50,10 +44,10 @@ def edit_tab(studio: Studio) -> None:
         with gr.Column(scale=5, min_width=300):
             ask = lay_out_ask(studio)
         with gr.Column(scale=7, min_width=300):
-            waiting, panel, parts = lay_out_answer()
-    answer = Answer(waiting, panel, *parts, *lay_out_history())
+            parts = lay_out_answer()
+    answer = Answer(*parts, *lay_out_history())
     shelves = lay_out_examples(load_examples())
-    lay_out_privacy()
+    lay_out_privacy(studio)
     tab = EditTab(studio, session, ask, answer)
     tab.connect()
     for gallery, examples in shelves:
@@ -65,106 +59,95 @@ class EditTab:
 
     def __init__(self, studio: Studio, session: gr.State, ask: Ask, answer: Answer) -> None:
         self.studio, self.session, self.ask, self.answer = studio, session, ask, answer
-        choices = ask.choices
-        self.settings_fields = [
-            choices.engine,
-            choices.steps,
-            choices.text_guidance,
-            choices.image_guidance,
-            choices.seed,
-            choices.new_seed,
-            choices.post_edit,
-            choices.mask_rule,
-            choices.threshold,
-            choices.feather,
-        ]
-        self.refine_fields = [choices.post_edit, choices.mask_rule, choices.threshold, choices.feather]
+        self.hand = HandPanel(studio, session, answer.hand, ask.choices.segmenter)
+        self.think = ThinkPanel(studio, ask.think, ask.image, ask.instruction)
+        of_mask = [getattr(answer.hand, name) for name in MASK_NAMES]
+        thought = [ask.think.told, ask.think.outcome, ask.think.keywords]
+        self.names = (*SETTINGS, *MASK_NAMES, "told", "outcome", "keywords")
+        self.settings_fields = [*ask.choices.named(SETTINGS), *of_mask, *thought]
+        self.refine_names = (*REFINING, *MASK_NAMES)
+        self.refine_fields = [*ask.choices.named(REFINING), *of_mask]
         self.busy_fields = [session, ask.edit, ask.stop, ask.status]
-        self.asked_fields = [ask.image, ask.note, ask.instruction]
-        self.help_fields = [choices.engine_note, choices.help]
-        self.shown_fields = list(vars(answer).values())
+        self.asked_fields = [ask.image, ask.note, ask.instruction, *self.think.shown_fields]
+        shown = {name: field for name, field in vars(answer).items() if name != "hand"}
+        self.shown_fields = [*shown.values(), *self.hand.shown_fields]
 
     # ---- wiring
 
     def connect(self) -> None:
         """Attach every handler."""
-        edit, refine = self._connect_runs()
-        self._connect_stop(edit, refine)
+        self._connect_stop(*self._connect_runs())
         self._connect_recall()
-        choices, quiet = self.ask.choices, {"api_visibility": "private", "show_progress": "hidden"}
-        choices.engine.input(
-            self.choose_engine,
-            [choices.engine],
-            [choices.steps, choices.text_guidance, choices.image_guidance, *self.help_fields],
-            **quiet,
-        )
-        choices.mask_rule.change(
-            lambda rule: gr.update(visible=rule == "paper"), choices.mask_rule, choices.threshold, **quiet
-        )
-        choices.seed.input(lambda: False, None, choices.new_seed, **quiet)
+        self.ask.choices.connect(self.studio)
+        self.hand.connect()
+        self.think.connect()
 
-    def _connect_runs(self) -> tuple[gr.events.Dependency, gr.events.Dependency]:
+    def _connect_runs(self) -> list[gr.events.Dependency]:
         # A run starts at once and waits for its turn in the studio: what waits in Gradio's queue shows nothing.
         engine_work: dict[str, Any] = {
             "concurrency_id": "visitors",
             "concurrency_limit": VISITORS,
-            "show_progress": "hidden",
-            "api_visibility": "private",
+            "outputs": [*self.busy_fields, *self.shown_fields, *self._chosen_fields()],
+            **QUIET,
         }
-        outputs = [*self.busy_fields, *self.shown_fields, *self.settings_fields]
-        asked = [self.session, self.ask.image, self.ask.instruction, self.answer.words, *self.settings_fields]
+        choices, hand, words = self.ask.choices, self.answer.hand, self.answer.words
         edit = gr.on(
             [self.ask.edit.click, self.ask.instruction.submit],
             self.edit,
-            asked,
-            outputs,
+            [self.session, self.ask.image, self.ask.instruction, words, *self.settings_fields],
             validator=self.check,
             trigger_mode="once",
             api_name="edit_on_page",  # the name "edit" is the programs' endpoint
             **engine_work,
         )
-        choices = self.ask.choices
+        sliders = (choices.mask_threshold, hand.grow, hand.feather)
+        plain = [field for field in choices.named(REFINING) if field not in sliders]
         refine = gr.on(
-            [
-                choices.post_edit.input,
-                choices.mask_rule.input,
-                choices.threshold.release,
-                choices.feather.release,
-                self.answer.words.input,
-            ],
+            [*[slider.release for slider in sliders], *[field.input for field in plain], words.input],
             self.refine,
-            [self.session, self.answer.words, *self.refine_fields],
-            outputs,
+            [self.session, words, *self.refine_fields],
             trigger_mode="always_last",
             **engine_work,
         )
-        return edit, refine
+        drawn = [self.session, hand.canvas, words, *self.refine_fields]
+        use = hand.use.click(self.use_hand, drawn, trigger_mode="once", **engine_work)
+        clear = hand.clear.click(
+            self.clear_hand, [self.session, words, *self.refine_fields], trigger_mode="once", **engine_work
+        )
+        rule = hand.hand_rule.input(
+            self.refine_hand,
+            [self.session, words, *self.refine_fields],
+            trigger_mode="always_last",
+            **engine_work,
+        )
+        return [edit, refine, use, clear, rule]
 
-    def _connect_stop(self, edit: gr.events.Dependency, refine: gr.events.Dependency) -> None:
-        at_once: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
-        self.ask.stop.click(self.stop, None, self.ask.stop, cancels=[edit, refine], **at_once)
+    def _connect_stop(self, edit: gr.events.Dependency, *refinements: gr.events.Dependency) -> None:
+        at_once: dict[str, Any] = {"queue": False, **QUIET}
+        self.ask.stop.click(self.stop, None, self.ask.stop, cancels=[edit, *refinements], **at_once)
         # Gradio counts a stopped run as failed, once its generator has ended; until then it ignores another Edit.
         edit.failure(self.rest, [self.session], self.busy_fields, **at_once)
-        refine.failure(
-            self.rest_refined,
-            [self.session],
-            [*self.busy_fields, self.answer.words, *self.refine_fields],
-            **at_once,
-        )
+        put_back = [*self.busy_fields, self.answer.words, *self.refine_fields]
+        for refine in refinements:
+            refine.failure(self.rest_refined, [self.session], put_back, **at_once)
 
     def _connect_recall(self) -> None:
-        quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         everything = [
             self.session,
             *self.asked_fields,
-            *self.settings_fields,
-            *self.help_fields,
+            *self._chosen_fields(),
+            self.ask.choices.engine_note,
+            self.ask.choices.help,
             *self.shown_fields,
         ]
-        self.ask.image.upload(self.restore, [self.session, self.ask.image], everything, **quiet)
-        self.ask.image.clear(lambda: gr.update(visible=False), None, self.ask.note, **quiet)
-        self.answer.reuse.click(self.reuse, [self.session], self.asked_fields, **quiet)
-        self.answer.history.select(self.recall, [self.session], everything, **quiet)
+        self.ask.image.upload(self.restore, [self.session, self.ask.image], everything, **QUIET)
+        self.ask.image.clear(unsaid, None, self.ask.note, **QUIET)
+        self.answer.reuse.click(self.reuse, [self.session], [self.ask.image, self.ask.note], **QUIET)
+        self.answer.history.select(self.recall, [self.session], everything, **QUIET)
+
+    def _chosen_fields(self) -> list[gr.components.Component]:
+        of_mask = [getattr(self.answer.hand, name) for name in MASK_NAMES]
+        return [*self.ask.choices.named(SETTINGS), *of_mask]
 
     def connect_examples(self, gallery: gr.Gallery, examples: tuple[Any, ...]) -> None:
         """Let a click in ``gallery`` put its example into the fields."""
@@ -174,10 +157,11 @@ class EditTab:
             return {
                 self.ask.image: str(example.image),
                 self.ask.instruction: example.instruction,
-                self.ask.note: gr.update(visible=False),
+                self.ask.note: unsaid(),
+                **self.think.forget(),
             }
 
-        gallery.select(choose, None, self.asked_fields, api_visibility="private", show_progress="hidden")
+        gallery.select(choose, None, self.asked_fields, **QUIET)
 
     # ---- checks, before anything waits in the queue
 
@@ -185,25 +169,27 @@ class EditTab:
         self, session: Session | None, image: str | None, instruction: str, words: list[str], *fields: Any
     ) -> list[dict[str, object]]:
         """A verdict for every input of ``edit``."""
-        fine = checks.verdict(lambda: None)
-        engine, *_ = fields
+        given = dict(zip(self.names, fields, strict=True))
 
-        def ready() -> None:
-            row = self.studio.row(engine)
-            if not row.ready:
+        def usable() -> None:
+            row = self.studio.row(given["engine"])
+            if not row.usable:
                 raise BadInputError(wording.not_ready(row))
 
-        verdicts = [
+        judged: dict[str, Callable[[], object]] = {
+            "engine": usable,
+            "seed": lambda: checks.SEED.check(given["seed"]),
+            "outcome": lambda: checks.aside(given["outcome"], "text of what it looks like afterwards"),
+            "negative": lambda: checks.aside(given["negative"], "text of what must not be there"),
+        }
+        fine = checks.verdict(lambda: None)
+        return [
             fine,
             checks.verdict(lambda: checks.picture(image)),
             checks.verdict(lambda: checks.instruction(instruction)),
             fine,
-            checks.verdict(ready),
-            *[fine] * (len(fields) - 1),
+            *[checks.verdict(judged.get(name, lambda: None)) for name in self.names],
         ]
-        seed_at = 4 + self.settings_fields.index(self.ask.choices.seed)
-        verdicts[seed_at] = checks.verdict(lambda: checks.SEED.check(fields[4]))
-        return verdicts
 
     # ---- work with the engine
 
@@ -212,64 +198,109 @@ class EditTab:
     ) -> Iterator[Updates]:
         """Edit, and show what came of it."""
         session = session or Session()
+        given = dict(zip(self.names, fields, strict=True))
 
-        def work(progress: Callable[[int, int], None]) -> None:
+        def work(progress: Progress) -> None:
             picture, text = checks.picture(image), checks.instruction(instruction)
-            chosen = tuple(words) if session.words_of == text else ()
-            settings = checks.settings(replace(self._settings(*fields), keywords=chosen))
+            outcome, keywords = to_tell(text, given["told"], given["outcome"], given["keywords"])
+            if session.words_of == (outcome or text):
+                keywords = tuple(words)
+            settings = settings_from(self.studio, given | {"outcome": outcome, "keywords": keywords})
+            hand = session.hand_for(picture)
             with self.studio.turn(progress):
-                session.add(self.studio.edit(picture, text, settings, progress))
+                session.add(self.studio.edit(picture, text, checks.settings(settings), progress, hand))
 
-        yield from self._run(session, work)
+        yield from self._run(session, work, lambda: self._shown_anew(session), "Waiting for the engine")
 
-    def refine(
-        self,
-        session: Session | None,
-        words: list[str],
-        post_edit: bool,
-        mask_rule: str,
-        threshold: float,
-        feather: float,
-    ) -> Iterator[Updates]:
+    def refine(self, session: Session | None, words: list[str], *fields: Any) -> Iterator[Updates]:
         """Show the edit that is there with another mask or without post-edit; nothing to do before the first."""
         if session is None:
+            yield {self.session: None}  # a generator without a yield would empty every field
             return
 
-        def work(progress: Callable[[int, int], None]) -> None:
-            with self.studio.turn(progress):  # after this visitor's own edit, if it is still running
-                entry = session.entry
-                if entry is None:
-                    return
-                result = entry.shown.result
-                settings = replace(
-                    result.settings,
-                    post_edit=post_edit,
-                    mask_rule=mask_rule,
-                    mask_threshold=threshold,
-                    feather=int(feather),
-                    keywords=tuple(words) or result.keywords,
-                )
-                session.show_variant(
-                    entry,
-                    checks.settings(settings),
-                    lambda had, want: self.studio.refine(had, want, progress),
-                )
+        def work(progress: Progress) -> None:
+            self._refine(session, words, fields, progress)
 
-        yield from self._run(session, work, "Remaking the mask")
+        yield from self._run(session, work, lambda: self._shown(session))
+
+    def refine_hand(self, session: Session | None, words: list[str], *fields: Any) -> Iterator[Updates]:
+        """The same for the rule of a mask drawn by hand; nothing to do while there is none."""
+        if session and session.entry and session.entry.hand is not None:
+            yield from self.refine(session, words, *fields)
+        else:
+            yield {self.session: session}
+
+    def use_hand(
+        self, session: Session | None, painted: dict[str, Any] | None, words: list[str], *fields: Any
+    ) -> Iterator[Updates]:
+        """Show the edit that is there with the mask that the visitor has drawn."""
+        if session is None or session.entry is None:
+            raise refusal(BadInputError(EXPIRED))
+        entry = session.entry
+        try:
+            hand = self.hand.drawn(entry, painted)
+        except BadInputError as error:
+            yield {self.answer.hand.note: said(str(error), "refused")}
+            return
+
+        def work(progress: Progress) -> None:
+            self._refine(
+                session, words, fields, progress, lambda on_page: hand if on_page is entry else on_page.hand
+            )
+            entry.draft.settle()
+
+        yield from self._run(session, work, lambda: self._shown_anew(session))
+
+    def clear_hand(self, session: Session | None, words: list[str], *fields: Any) -> Iterator[Updates]:
+        """Show the edit that is there with the automatic mask again, and forget the drawing."""
+        if session is None or session.entry is None:
+            raise refusal(BadInputError(EXPIRED))
+
+        def work(progress: Progress) -> None:
+            self._refine(session, words, fields, progress, lambda entry: None)
+            if session.entry:
+                session.entry.draft.clear()
+
+        yield from self._run(session, work, lambda: self._shown_anew(session))
+
+    def _refine(
+        self,
+        session: Session,
+        words: list[str],
+        fields: tuple[Any, ...],
+        progress: Progress,
+        hand: Callable[[Entry], Mask | None] = lambda entry: entry.hand,
+    ) -> None:
+        """Show a variant of the edit on the page, with the mask ``hand`` that was drawn on it."""
+        given = dict(zip(self.refine_names, fields, strict=True))
+        with self.studio.turn(progress):  # after this visitor's own edit, if it is still running
+            entry = session.entry
+            if entry is None:
+                return
+            result = entry.shown.result
+            given |= {"grow": int(given["grow"]), "feather": int(given["feather"])}
+            settings = replace(result.settings, **given, keywords=tuple(words) or result.keywords)
+            session.show_variant(
+                entry,
+                checks.settings(settings),
+                hand(entry),
+                lambda had, want, drawn: self.studio.refine(had, want, progress, drawn),
+            )
 
     def _run(
         self,
         session: Session,
-        work: Callable[[Callable[[int, int], None]], None],
-        uncounted: str = "Waiting for the engine",
+        work: Callable[[Progress], None],
+        show: Callable[[], Updates],
+        uncounted: str = "Remaking the mask",
     ) -> Iterator[Updates]:
-        """Do ``work`` beside the page: its steps as progress, then the session's edit, or the reason why not."""
+        """Do ``work`` beside the page: its steps as progress, then what there is to ``show``, or why there is not."""
         yield {self.session: session, **self._busy(progress_bar(Step(0, 0), uncounted))}
         steps = stepwise(work)
         try:
             for step in steps:
                 if isinstance(step, Finished):
-                    yield {**self.rest(session), **self._shown(session), **self._chosen(session)}
+                    yield {**self.rest(session), **show(), **self._chosen(session)}
                 else:
                     yield self._busy(progress_bar(step, uncounted))
         except Exception as error:
@@ -313,10 +344,10 @@ class EditTab:
         except BadInputError as error:
             return {self.ask.image: None, self.ask.note: said(str(error), "refused")}
         if found is None:
-            return {self.ask.note: gr.update(visible=False)}
+            return {self.ask.note: unsaid()}
         instruction, settings = found
         session = session or Session()
-        session.words_of = instruction
+        session.words_of = settings.outcome or instruction
         note = f"**Settings restored** from this picture, with seed {settings.seed}."
         if settings.engine not in [row.info.id for row in self.studio.rows]:
             settings = replace(settings, engine=self.studio.default.id)
@@ -327,101 +358,63 @@ class EditTab:
             self.ask.instruction: instruction,
             self.ask.note: said(note),
             self.answer.words: gr.update(choices=words, value=words),
-            **self._set(settings),
+            **self._thought(instruction, settings),
+            **self._fields_of(settings),
+            self.ask.choices.new_seed: settings.seed is None,
+            **self._explained(settings),
         }
 
     def reuse(self, session: Session | None) -> Updates:
         """Make the result the next edit's picture."""
         entry = session.entry if session else None
         if entry is None:
-            return {self.ask.note: said("This result has expired; edit again.", "refused")}
+            return {self.ask.note: said(EXPIRED, "refused")}
+        kept = " Your own mask stays." if entry.hand is not None else ""
         return {
             self.ask.image: str(entry.shown.after),
-            self.ask.note: said("The result is now the picture: say what happens next."),
+            self.ask.note: said(f"The result is now the picture: say what happens next.{kept}"),
         }
 
     def recall(self, session: Session | None, event: gr.SelectData) -> Updates:
         """Bring back an edit of this session, with what it was asked for."""
         if session is None or event.index >= len(session.entries):
-            return {}
+            return {self.session: session}
         session.current = len(session.entries) - 1 - event.index
         entry = session.entries[session.current]
-        session.words_of = entry.shown.result.instruction
+        result = entry.shown.result
+        session.words_of = told(result)
         return {
             self.session: session,
             self.ask.image: str(entry.before),
-            self.ask.instruction: entry.shown.result.instruction,
-            self.ask.note: gr.update(visible=False),
-            **self._shown(session),
+            self.ask.instruction: result.instruction,
+            self.ask.note: unsaid(),
+            **self._thought(result.instruction, result.settings),
+            **self._explained(result.settings),
+            **self._shown_anew(session),
             **self._chosen(session),
-        }
-
-    def choose_engine(self, engine: str) -> Updates:
-        """Describe ``engine`` and take its own defaults."""
-        info, choices = self.studio.row(engine).info, self.ask.choices
-        return {
-            choices.steps: info.steps,
-            choices.text_guidance: info.text_guidance,
-            choices.image_guidance: info.image_guidance,
-            **self._explained(engine),
         }
 
     # ---- fields
 
-    def _settings(
-        self,
-        engine: str,
-        steps: float,
-        text_guidance: float,
-        image_guidance: float,
-        seed: float | None,
-        new_seed: bool,
-        post_edit: bool,
-        mask_rule: Any,
-        threshold: float,
-        feather: float,
-    ) -> EditSettings:
-        return EditSettings(
-            engine=engine,
-            steps=int(steps),
-            text_guidance=text_guidance,
-            image_guidance=image_guidance,
-            seed=None if new_seed or seed is None else int(seed),
-            post_edit=post_edit,
-            mask_rule=mask_rule,
-            mask_threshold=threshold,
-            feather=int(feather),
-        )
-
-    def _set(self, settings: EditSettings) -> Updates:
-        """Fields that say ``settings``, with its seed held fast."""
-        return {
-            **self._fields_of(settings),
-            self.ask.choices.new_seed: settings.seed is None,
-            **self._explained(settings.engine),
-        }
-
     def _fields_of(self, settings: EditSettings) -> Updates:
-        info, choices = self.studio.row(settings.engine).info, self.ask.choices
+        hand = self.answer.hand
         return {
-            choices.engine: settings.engine,
-            choices.steps: checks.STEPS.nearest(settings.steps or info.steps),
-            choices.text_guidance: checks.TEXT_GUIDANCE.nearest(settings.text_guidance or info.text_guidance),
-            choices.image_guidance: checks.IMAGE_GUIDANCE.nearest(
-                settings.image_guidance or info.image_guidance
-            ),
-            choices.seed: settings.seed,
-            choices.post_edit: settings.post_edit,
-            choices.mask_rule: settings.mask_rule,
-            choices.threshold: gr.update(
-                value=checks.THRESHOLD.nearest(settings.mask_threshold), visible=settings.mask_rule == "paper"
-            ),
-            choices.feather: checks.FEATHER.nearest(settings.feather),
+            **self.ask.choices.show(self.studio, settings),
+            hand.hand_rule: settings.hand_rule,
+            hand.grow: checks.GROW.nearest(settings.grow),
+            hand.feather: checks.FEATHER.nearest(settings.feather),
         }
 
-    def _explained(self, engine: str) -> Updates:
-        row, choices = self.studio.row(engine), self.ask.choices
-        return {choices.engine_note: wording.engine_note(row), choices.help: wording.guidance_help(row.info)}
+    def _explained(self, settings: EditSettings) -> Updates:
+        explained = self.ask.choices.explain(self.studio, settings.engine)
+        explained.pop(self.ask.choices.negative)  # whose own update says the same
+        return explained
+
+    def _thought(self, instruction: str, settings: EditSettings) -> Updates:
+        if not settings.outcome:
+            return self.think.forget()
+        told = Told(instruction, settings.outcome)
+        return self.think.show(told, settings.keywords, "The edit is told this, as it was before.")
 
     def _chosen(self, session: Session) -> Updates:
         """Fields that say how the edit on the page was made; its seed stays on trial unless it was held fast."""
@@ -435,6 +428,10 @@ class EditTab:
             self.ask.stop: gr.update(value="Stop", interactive=True, visible=True),
             self.ask.status: gr.update(value=bar, visible=True),
         }
+
+    def _shown_anew(self, session: Session) -> Updates:
+        """The edit on the page with its own drawing, and the history."""
+        return {**self._shown(session), **(self.hand.show(session.entry) if session.entry else {})}
 
     def _shown(self, session: Session) -> Updates:
         """The edit on the page, and the history."""
@@ -453,7 +450,8 @@ class EditTab:
             answer.words: gr.update(
                 choices=list(dict.fromkeys([*spoken, *result.keywords])),
                 value=list(result.keywords),
-                visible=result.mask_source == "attention",
+                # out of sight, and still there: one that comes back from nothing has lost its value
+                visible=True if result.mask_source == "attention" else "hidden",
             ),
             answer.mask_note: wording.mask_note(result),
             answer.drift: result.drift.in_words(),
@@ -464,22 +462,3 @@ class EditTab:
                 for entry in reversed(session.entries)
             ],
         }
-
-
-def said(sentence: str, kind: str = "") -> Updates:
-    """The note under the picture, saying ``sentence``."""
-    return gr.update(value=sentence, visible=True, elem_classes=kind)
-
-
-def progress_bar(step: Step, uncounted: str) -> str:
-    """A bar that fills with the steps, or sways with the words ``uncounted`` while there is nothing to count."""
-    if not step.total:
-        return (
-            f'<div class="progress" role="status"><span>{uncounted}…</span>'
-            '<div class="track"><div class="bar unsure"></div></div></div>'
-        )
-    percent = round(100 * step.done / step.total)
-    return (
-        f'<div class="progress" role="status"><span>Step {step.done} of {step.total}</span>'
-        f'<div class="track"><div class="bar" style="width: {percent}%"></div></div></div>'
-    )

@@ -1,36 +1,18 @@
 """The components of the Edit tab: left what is asked, right what came of it, below the history and the examples."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import gradio as gr
 
-from ui import checks
-from ui.checks import Range
+from ui.choices import Choices, lay_out_choices
 from ui.examples import Example
 from ui.fields import Picture
+from ui.hand_layout import Hand, lay_out_hand
 from ui.studio import Studio
 from ui.theme import WAITING
-from ui.wording import PRIVACY, engine_choice, engine_note, guidance_help
-
-MASK_RULES = [("Otsu: finds the gap by itself", "otsu"), ("Paper: a share of the mean", "paper")]
-
-
-@dataclass(frozen=True)
-class Choices:
-    """The fields that make up ``EditSettings``, but for the words."""
-
-    engine: gr.Dropdown
-    steps: gr.Slider
-    text_guidance: gr.Slider
-    image_guidance: gr.Slider
-    seed: gr.Number
-    new_seed: gr.Checkbox
-    post_edit: gr.Checkbox
-    mask_rule: gr.Radio
-    threshold: gr.Slider
-    feather: gr.Slider
-    engine_note: gr.Markdown
-    help: gr.Markdown
+from ui.think import ThinkFields, lay_out_think, lay_out_think_button
+from ui.wording import privacy
 
 
 @dataclass(frozen=True)
@@ -43,6 +25,7 @@ class Ask:
     edit: gr.Button
     stop: gr.Button
     status: gr.HTML
+    think: ThinkFields
     choices: Choices
 
 
@@ -61,50 +44,9 @@ class Answer:
     mask_note: gr.Markdown
     drift: gr.Markdown
     timings: gr.Markdown
+    hand: Hand
     shelf: gr.Column
     history: gr.Gallery
-
-
-def _slider(bounds: Range, value: float, step: float, info: str, **more: object) -> gr.Slider:
-    return gr.Slider(bounds.low, bounds.high, value, step=step, label=bounds.name, info=info, **more)
-
-
-def _engine_fields(studio: Studio) -> tuple[gr.Dropdown, gr.Markdown]:
-    default = studio.default
-    engine = gr.Dropdown(
-        [engine_choice(row) for row in studio.rows], value=default.id, label="Engine", elem_id="engine"
-    )
-    return engine, gr.Markdown(engine_note(studio.row(default.id)), elem_classes="quiet")
-
-
-def _choices(studio: Studio) -> Choices:
-    info = studio.default
-    post_edit = gr.Checkbox(
-        True,
-        label="Post-edit: keep everything else as it was",
-        info="Outside the mask every pixel stays your own.",
-        elem_id="post-edit",
-    )
-    with gr.Accordion("Advanced", open=False, elem_id="advanced"):
-        engine, note = _engine_fields(studio)
-        steps = _slider(checks.STEPS, info.steps, 1, "More is slower, sometimes finer.", elem_id="steps")
-        text = _slider(checks.TEXT_GUIDANCE, info.text_guidance, 0.1, "Higher: a stronger change.")
-        image = _slider(checks.IMAGE_GUIDANCE, info.image_guidance, 0.05, "Higher: closer to your picture.")
-        with gr.Row():
-            seed = gr.Number(
-                label="Seed", info="Same seed, same picture.", precision=0, min_width=130, elem_id="seed"
-            )
-            new_seed = gr.Checkbox(True, label="New seed each time", min_width=130, elem_id="new-seed")
-        rule = gr.Radio(MASK_RULES, value="otsu", label="Mask rule", elem_id="mask-rule")
-        threshold = _slider(
-            checks.THRESHOLD, 0.8125, 0.0125, "Share of the mean that counts (paper).", visible=False
-        )
-        feather = _slider(checks.FEATHER, 6, 1, "Pixels inside the mask over which the edit fades in.")
-    with gr.Accordion("Not what you hoped for?", open=False):
-        advice = gr.Markdown(guidance_help(info))
-    return Choices(
-        engine, steps, text, image, seed, new_seed, post_edit, rule, threshold, feather, note, advice
-    )
 
 
 def lay_out_ask(studio: Studio) -> Ask:
@@ -119,7 +61,7 @@ def lay_out_ask(studio: Studio) -> Ask:
         elem_id="picture",
         placeholder="Drop a picture here, or a saved result to get its settings back",
     )
-    note = gr.Markdown(visible=False, elem_id="restored")
+    note = gr.Markdown(visible=False, elem_id="restored", elem_classes="note")
     instruction = gr.Textbox(
         label="What happens?",
         placeholder="the sun comes out",
@@ -128,10 +70,12 @@ def lay_out_ask(studio: Studio) -> Ask:
         elem_id="instruction",
     )
     with gr.Row(elem_id="go"):
-        edit = gr.Button("Edit", variant="primary", elem_id="edit")
-        stop = gr.Button("Stop", variant="stop", visible=False, elem_id="stop")
+        think = lay_out_think_button()
+        edit = gr.Button("Edit", variant="primary", scale=2, min_width=120, elem_id="edit")
+        stop = gr.Button("Stop", variant="stop", visible=False, scale=2, min_width=120, elem_id="stop")
     status = gr.HTML(elem_id="status", padding=False, visible=False)
-    return Ask(image, note, instruction, edit, stop, status, _choices(studio))
+    thought = lay_out_think(think)
+    return Ask(image, note, instruction, edit, stop, status, thought, lay_out_choices(studio))
 
 
 def _lay_out_mask() -> tuple[gr.Image, gr.CheckboxGroup, gr.Markdown, gr.Markdown, gr.Markdown]:
@@ -156,8 +100,8 @@ def _lay_out_mask() -> tuple[gr.Image, gr.CheckboxGroup, gr.Markdown, gr.Markdow
     return overlay, words, mask_note, drift, timings
 
 
-def lay_out_answer() -> tuple[gr.HTML, gr.Column, list[gr.components.Component]]:
-    """Build the right column: what waits, the panel that replaces it, and the panel's components in order."""
+def lay_out_answer() -> tuple[Any, ...]:
+    """Build the right column: the parts of ``Answer`` in order, but for the history."""
     waiting = gr.HTML(WAITING, padding=False, elem_id="waiting")
     with gr.Column(visible=False, elem_id="answer") as panel:
         slider = gr.ImageSlider(
@@ -173,8 +117,9 @@ def lay_out_answer() -> tuple[gr.HTML, gr.Column, list[gr.components.Component]]
             save = gr.DownloadButton("Save picture", min_width=120, elem_id="save")
             save_mask = gr.DownloadButton("Save mask", min_width=120, elem_id="save-mask")
             reuse = gr.Button("Use as input", min_width=120, elem_id="reuse")
-        parts = [slider, save, save_mask, reuse, *_lay_out_mask()]
-    return waiting, panel, parts
+        mask = _lay_out_mask()
+        hand = lay_out_hand()
+    return waiting, panel, slider, save, save_mask, reuse, *mask, hand
 
 
 def lay_out_history() -> tuple[gr.Column, gr.Gallery]:
@@ -223,6 +168,6 @@ def lay_out_examples(examples: tuple[Example, ...]) -> list[tuple[gr.Gallery, tu
     return shelves
 
 
-def lay_out_privacy() -> None:
+def lay_out_privacy(studio: Studio) -> None:
     """Build the page's last words."""
-    gr.Markdown(PRIVACY, elem_classes="quiet", elem_id="privacy")
+    gr.Markdown(privacy(studio.sends), elem_classes="quiet", elem_id="privacy")

@@ -1,16 +1,21 @@
 """What one visitor has on the page: the results so far and the files made of them. Nobody else ever sees it."""
 
+import hashlib
 import math
+import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 from PIL import Image
 
 from editworld_core.images import write_png
+from editworld_core.masks import Mask
 from editworld_core.settings import EditSettings
+from ui.draft import Draft
 from ui.overlay import attention_overlay
 
 if TYPE_CHECKING:
@@ -20,7 +25,10 @@ HISTORY = 12  # results kept; older ones make room
 HISTORY_PIXELS = (
     120_000_000  # of originals kept, so that large photographs do not fill the memory: 1 GB or so
 )
+VARIANTS = 8  # of one edit; the one used longest ago makes room
 THUMBNAIL = 320
+Variant = tuple[EditSettings, str]
+"""Settings, keywords spelled out, and a digest of the mask drawn by hand."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +44,18 @@ class Shown:
 
 @dataclass
 class Entry:
-    """One edit, and its variants by mask rule, words, feather and post-edit."""
+    """One edit, its variants by mask, feather and post-edit, and the mask that the visitor is drawing on it."""
 
     before: Path
     thumbnail: Image.Image
     shown: Shown
-    variants: dict[EditSettings, Shown]
+    variants: dict[Variant, Shown]
+    draft: Draft
+
+    @property
+    def hand(self) -> Mask | None:
+        """The mask drawn by hand, bool [H, W], that was used for what is shown."""
+        return self.shown.result.hand
 
 
 @dataclass
@@ -51,7 +65,7 @@ class Session:
     Attributes:
         entries: the edits, oldest first.
         current: index of the one shown; -1 before the first.
-        words_of: the instruction that the word picker's words belong to.
+        words_of: what the engine was told when it was told the word picker's words.
     """
 
     entries: list[Entry] = field(default_factory=list)
@@ -74,23 +88,40 @@ class Session:
         write_png(before, result.original)
         shown = self._show(before, result)
         spelled_out = replace(result.settings, keywords=result.keywords)
-        self.entries.append(Entry(before, _thumbnail(result), shown, {spelled_out: shown}))
+        draft = Draft((result.original.height, result.original.width), result.hand)
+        variants = {_variant(spelled_out, result.hand): shown}
+        self.entries.append(Entry(before, _thumbnail(result), shown, variants, draft))
         self._make_room()
         self.current = len(self.entries) - 1
-        self.words_of = result.instruction
+        self.words_of = told(result)
         return shown
 
     def show_variant(
         self,
         entry: Entry,
         settings: EditSettings,
-        refine: "Callable[[EditResult, EditSettings], EditResult]",
+        hand: Mask | None,
+        refine: "Callable[[EditResult, EditSettings, Mask | None], EditResult]",
     ) -> None:
-        """Show ``entry`` with other ``settings``, its keywords spelled out: remembered, or made by ``refine``."""
-        if settings not in entry.variants:
-            entry.variants[settings] = self._show(entry.before, refine(entry.shown.result, settings))
-        entry.shown = entry.variants[settings]
-        entry.thumbnail = _thumbnail(entry.shown.result)
+        """Show ``entry`` with other ``settings``, its keywords spelled out, and the mask ``hand`` [H, W] or none:
+        remembered, or made by ``refine``."""
+        key = _variant(settings, hand)
+        shown = entry.variants.pop(key, None)
+        if shown is None:
+            shown = self._show(entry.before, refine(entry.shown.result, settings, hand))
+        entry.variants[key] = entry.shown = shown
+        entry.thumbnail = _thumbnail(shown.result)
+        while len(entry.variants) > VARIANTS:
+            oldest = entry.variants.pop(next(iter(entry.variants)))
+            shutil.rmtree(oldest.after.parent, ignore_errors=True)
+
+    def hand_for(self, picture: Image.Image) -> Mask | None:
+        """The mask drawn by hand on the edit on the page, if ``picture`` is that edit's original or its result."""
+        if self.entry is None:
+            return None
+        result = self.entry.shown.result
+        same = any(_equal(picture, known) for known in (result.original, result.final))
+        return result.hand if same else None
 
     def close(self) -> None:
         """Remove the files."""
@@ -115,6 +146,19 @@ class Session:
         while len(sizes) > 1 and (len(sizes) > HISTORY or sum(sizes) > HISTORY_PIXELS):
             sizes.pop(0)
             self.entries.pop(0)
+
+
+def told(result: "EditResult") -> str:
+    """What the engine was told for ``result``: the outcome that was thought of, else the instruction."""
+    return result.settings.outcome or result.instruction
+
+
+def _variant(settings: EditSettings, hand: Mask | None) -> Variant:
+    return settings, "" if hand is None else hashlib.sha256(np.packbits(hand).tobytes()).hexdigest()
+
+
+def _equal(first: Image.Image, second: Image.Image) -> bool:
+    return first.size == second.size and np.array_equal(np.asarray(first), np.asarray(second))
 
 
 def _thumbnail(result: "EditResult") -> Image.Image:

@@ -5,18 +5,21 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from PIL import Image
 
 from editworld_core.engines.protocol import EngineInfo, Progress
 from editworld_core.errors import BadInputError, EditWorldError, EngineUnavailableError
+from editworld_core.masks import Mask
 from editworld_core.settings import EditSettings
 from ui.wording import not_ready
 
 if TYPE_CHECKING:
     from editworld_core.editor import EditResult
     from editworld_core.engines.registry import EngineRow
+    from editworld_core.think import Thought
 
 log = logging.getLogger(__name__)
 HEARTBEAT = 0.2  # seconds between two calls of the progress of those who wait, so that they can be stopped
@@ -31,24 +34,90 @@ class Editor(Protocol):
         instruction: str,
         settings: EditSettings = ...,
         progress: Progress | None = None,
+        hand: Mask | None = None,
     ) -> "EditResult":
         """``image`` after ``instruction``."""
         ...
 
     def refine(
-        self, result: "EditResult", settings: EditSettings, progress: Progress | None = None
+        self,
+        result: "EditResult",
+        settings: EditSettings,
+        progress: Progress | None = None,
+        hand: Mask | None = None,
     ) -> "EditResult":
         """``result`` with another mask, feather or post-edit, on the same edit."""
         ...
 
 
+class PointSegmenter(Protocol):
+    """What the page asks of a segmenter: the thing that was clicked on."""
+
+    def at_points(
+        self, image: Image.Image, points: Sequence[tuple[int, int]], labels: Sequence[bool]
+    ) -> Mask:
+        """The segment, bool [H, W], at the points (x, y) that belong to it, True, and not at those that do not."""
+        ...
+
+
+class Think(Protocol):
+    """``editworld_core.think.think``."""
+
+    def __call__(self, instruction: str, image: Image.Image | None = None) -> "Thought":
+        """What ``instruction`` would do."""
+        ...
+
+
+@dataclass(frozen=True)
+class OwnEngine:
+    """An engine that whoever serves the page has named, and the LoRA weights on top of it."""
+
+    row: "EngineRow"
+    lora: str = ""
+    lora_scale: float = 1.0
+
+
+def _segmenter(name: str) -> PointSegmenter:
+    from editworld_core.segmentation import load_segmenter
+
+    return load_segmenter(name)
+
+
+def _think(instruction: str, image: Image.Image | None = None) -> "Thought":
+    from editworld_core.think import think
+
+    return think(instruction, image)
+
+
 class Studio:
     """An editor that loads its engine beside the page and works for one visitor at a time, whose ``turn`` it is."""
 
-    def __init__(self, editor: Editor, rows: "Sequence[EngineRow]", load: Callable[[], object]) -> None:
-        """``rows``: the engines to offer, at least one ready. ``load``: makes the default engine ready to use."""
-        self.editor = editor
-        self.rows = tuple(rows)
+    def __init__(
+        self,
+        editor: Editor,
+        rows: "Sequence[EngineRow]",
+        load: Callable[[], object],
+        own: OwnEngine | None = None,
+        segmenter: Callable[[str], PointSegmenter] = _segmenter,
+        think: Think = _think,
+        sends: str = "",
+    ) -> None:
+        """Nothing is loaded before ``start``.
+
+        Args:
+            rows: the engines to offer, at least one ready.
+            load: makes the default engine ready to use.
+            own: one more engine, which the page opens with.
+            segmenter: gets the segmenter of that name.
+            think: what the think panel asks.
+            sends: what ``think`` gives to a language model elsewhere: "your words", or "your words and your picture".
+        """
+        self.editor, self.think, self.sends = editor, think, sends
+        self.own = own
+        others = [row for row in rows if own is None or row.info.id != own.row.info.id]
+        self.rows = (*([own.row] if own else []), *others)
+        self._segmenter = segmenter
+        self._selecting = threading.Lock()
         self._line: deque[object] = deque()
         self._moved = threading.Condition()
         self._load = load
@@ -66,7 +135,9 @@ class Studio:
 
     @property
     def default(self) -> EngineInfo:
-        """The engine that the page opens with: the first that is ready, else the first."""
+        """The engine that the page opens with: the server's own, else the first that is ready, else the first."""
+        if self.own:
+            return self.own.row.info
         return next((row for row in self.rows if row.ready), self.rows[0]).info
 
     def row(self, engine: str) -> "EngineRow":
@@ -81,21 +152,41 @@ class Studio:
         raise BadInputError(f"There is no engine named {engine!r} here; choose one from the list.")
 
     def edit(
-        self, image: Image.Image, instruction: str, settings: EditSettings, progress: Progress
+        self,
+        image: Image.Image,
+        instruction: str,
+        settings: EditSettings,
+        progress: Progress,
+        hand: Mask | None = None,
     ) -> "EditResult":
         """``WorldEditor.edit``, to be called in one's turn.
 
         Raises:
-            EditWorldError: as the editor does; ``EngineUnavailableError`` before that, if the engine is not ready.
+            EditWorldError: as the editor does; ``EngineUnavailableError`` before that, if the engine cannot be used.
         """
         row = self.row(settings.engine)
-        if not row.ready:
+        if not row.usable:
             raise EngineUnavailableError(not_ready(row))
-        return self.editor.edit(image, instruction, settings, progress)
+        if self.own and row is self.own.row:
+            settings = replace(settings, lora=self.own.lora, lora_scale=self.own.lora_scale)
+        return self.editor.edit(image, instruction, settings, progress, hand)
 
-    def refine(self, result: "EditResult", settings: EditSettings, progress: Progress) -> "EditResult":
+    def refine(
+        self, result: "EditResult", settings: EditSettings, progress: Progress, hand: Mask | None = None
+    ) -> "EditResult":
         """``WorldEditor.refine``, to be called in one's turn."""
-        return self.editor.refine(result, settings, progress)
+        return self.editor.refine(result, settings, progress, hand)
+
+    def select(
+        self, image: Image.Image, points: Sequence[tuple[int, int]], labels: Sequence[bool], segmenter: str
+    ) -> Mask:
+        """``at_points`` of the segmenter of that name, for one visitor at a time; no turn is needed.
+
+        Raises:
+            EditWorldError: the segmenter cannot be used.
+        """
+        with self._selecting:
+            return self._segmenter(segmenter).at_points(image, points, labels)
 
     @contextmanager
     def turn(self, progress: Progress) -> Iterator[None]:

@@ -51,6 +51,9 @@ CSS = """
 .masthead svg { flex: none; }
 #slider { contain: inline-size; } /* or a wide picture would widen a narrow page */
 #overlay img { max-height: 360px; }
+#think { font-weight: 600; font-size: .95rem; white-space: nowrap; padding-left: 8px; padding-right: 8px; }
+#click-picture img { width: 100%; max-height: 430px; object-fit: contain; cursor: crosshair; }
+#canvas [aria-label="Clear canvas"] { display: none; } /* without its picture it is of no use */
 .hide-container > .html-container { padding: 0; } /* what padding=False asks for and does not get */
 .progress { display: flex; flex-direction: column; gap: 6px; padding: 2px 0; font-size: .9rem;
   color: var(--body-text-color-subdued); }
@@ -71,11 +74,11 @@ CSS = """
   background: repeating-linear-gradient(135deg, transparent 0 7px, var(--border-color-primary) 7px 8px); }
 .waiting-frame span:last-child { background: linear-gradient(#8ccfc6 0 58%, #2b8a80 58%); }
 .quiet p { font-size: .875rem !important; line-height: 1.5; color: var(--body-text-color-subdued) !important; }
-#restored { padding: 8px 12px !important; border-radius: var(--radius-md); background: var(--primary-50) !important;
+.note { padding: 8px 12px !important; border-radius: var(--radius-md); background: var(--primary-50) !important;
   border-left: 3px solid var(--primary-500); }
-.dark #restored { background: var(--primary-950) !important; }
-#restored.refused { background: #fdf3ea !important; border-left-color: #e2a35c; }
-.dark #restored.refused { background: #3a2a1c !important; border-left-color: #a8722f; }
+.dark .note { background: var(--primary-950) !important; }
+.note.refused { background: #fdf3ea !important; border-left-color: #e2a35c; }
+.dark .note.refused { background: #3a2a1c !important; border-left-color: #a8722f; }
 #words label { border-radius: 999px; padding: 4px 12px; }
 #words label span { margin: 0; }
 #words input { position: absolute; opacity: 0; pointer-events: none; }
@@ -93,6 +96,7 @@ footer .divider { display: none; }
   .gradio-container { padding: 8px !important; }
   .masthead h1 { font-size: 1.45rem; }
   .waiting { min-height: 220px; }
+  #think { font-size: .875rem; }
 }
 """
 

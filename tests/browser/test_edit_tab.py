@@ -78,7 +78,7 @@ def test_post_edit_mask_rule_and_words_reuse_the_edit(
     post_edit = page.locator("#post-edit input")
     visitor.until_new(post_edit.uncheck)
     keep("off")
-    visitor.open_advanced()
+    visitor.open_masks()
     visitor.until_new(page.locator("#mask-rule").get_by_text("Paper").click)
     keep("paper")
     expect(page.get_by_label("number input for Threshold")).to_be_visible()
@@ -125,7 +125,7 @@ def test_who_waits_behind_another_visitor_sees_it_and_can_stop(
     waiting, busy = visit(), visit()
     waiting.upload(snowman)
     waiting.edit("melt the snowman")
-    waiting.open_advanced()
+    waiting.open_masks()
     before = waiting.page.locator("#slider img").last.get_attribute("src")
     busy.set_steps(100)
     busy.upload(meadow)
@@ -270,13 +270,22 @@ def test_a_phone_shows_everything_in_its_width(visit: Visit, meadow: Path, touch
 
     fits()
     phone.upload(meadow)
-    phone.open_advanced()
+    phone.open_masks()
     fits()
-    phone.edit("wilt the tulip")
+    phone.instruction.fill("wilt the tulip")
+    phone.page.locator("#think").click()
+    expect(phone.page.locator("#outcome textarea")).to_be_visible()
+    fits()
+    phone.edit_button.click()
+    phone.page.locator("#slider").scroll_into_view_if_needed()  # its pictures load when they come into sight
+    phone.open_hand("Click")
+    fits()
+    phone.open_hand("Paint")
+    fits()
     expect(phone.page.locator("#overlay img")).to_be_visible()
     expect(phone.history).to_have_count(1)
     fits()
-    for part in ("#picture", "#slider", "#words", "#history"):
+    for part in ("#picture", "#thought", "#slider", "#words", "#hand", "#canvas", "#history"):
         box = phone.page.locator(part).bounding_box()
         assert box is not None
         assert box["x"] >= 0

@@ -89,6 +89,72 @@ class Visitor:
         number.blur()
         expect(slider).to_have_value(str(steps))
 
+    def open_masks(self) -> None:
+        """Open the settings of mask and post-edit."""
+        self.open_advanced()
+        if not self.page.locator("#mask-rule").is_visible():
+            self.page.locator("#mask-choices").get_by_role("button", name="Mask and post-edit").click()
+        expect(self.page.locator("#mask-rule")).to_be_visible()
+
+    def open_hand(self, tab: str) -> None:
+        """Open "Correct the mask" at ``tab``."""
+        panel = self.page.locator("#hand")
+        if not self.page.locator("#use-mask").is_visible():
+            panel.get_by_role("button", name="Correct the mask").click()
+        panel.get_by_role("tab", name=tab).click()
+        expect(self.page.locator("#use-mask")).to_be_visible()
+
+    def paint(self, start: tuple[float, float], end: tuple[float, float], blue: bool = False) -> None:
+        """Draw a stroke on the canvas, in pixels from its middle, which is the picture's middle."""
+        self.open_hand("Paint")
+        if blue:
+            self.page.locator("#canvas").get_by_label("Color", exact=True).click()
+            self.page.locator("#canvas button.color").nth(1).click()
+        tools = self.page.locator("#canvas").get_by_label("Brush", exact=True)
+        expect(tools).to_be_visible()
+        canvas = self.page.locator("#canvas canvas").first
+        canvas.scroll_into_view_if_needed()
+        self.page.wait_for_timeout(700)  # until it stands still: it fits the picture in with a little delay
+        box = canvas.bounding_box()
+        assert box is not None
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        self.page.mouse.move(x + start[0], y + start[1])
+        self.page.mouse.down()
+        self.page.mouse.move(x + end[0], y + end[1], steps=10)
+        self.page.mouse.up()
+
+    def click_picture(self, x: float, y: float, kind: str = "This may change") -> None:
+        """Click on the picture at these shares of its width and height, and wait until that is shown."""
+        self.open_hand("Click")
+        page = self.page
+        page.locator("#click-kind").get_by_text(kind, exact=True).click()
+        picture = page.locator("#click-picture img")
+        self.page.wait_for_function("document.querySelector('#click-picture img')?.naturalWidth > 0")
+        box, size = picture.bounding_box(), picture.evaluate("it => [it.naturalWidth, it.naturalHeight]")
+        assert box is not None
+        scale = min(box["width"] / size[0], box["height"] / size[1])
+        left, top = (box["width"] - size[0] * scale) / 2, (box["height"] - size[1] * scale) / 2
+        at = {"x": left + x * size[0] * scale, "y": top + y * size[1] * scale}
+        self.until_redrawn(lambda: picture.click(position=at))
+
+    def until_redrawn(self, act: Callable[[], object]) -> None:
+        """Do ``act``, and wait until the picture to click on is another one."""
+        picture = self.page.locator("#click-picture img")
+        old = picture.get_attribute("src") or ""
+        act()
+        expect(picture).not_to_have_attribute("src", old)
+
+    def use_mask(self, rule: str) -> None:
+        """Use the mask that was drawn, by ``rule``, and wait for what comes of it."""
+        chosen = self.page.locator("#hand-rule").get_by_label(rule)
+        if not chosen.is_checked():
+            chosen.check()
+        self.until_new(self.page.locator("#use-mask").click)
+
+    def mask(self, file: Path) -> NDArray[np.bool_]:
+        """The mask that can be saved now."""
+        return pixels(self.save("save-mask", file)) > 0
+
     def seed(self) -> int:
         """The seed that the page shows."""
         self.open_advanced()

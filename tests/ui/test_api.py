@@ -14,7 +14,9 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 from stand_in import ROW, editor, noise
 
-from app import build_app, launch
+from app import build_app, launch, own_engine
+from editworld_core.engines.registry import pocket_folder
+from editworld_core.errors import EditWorldError
 from editworld_core.images import read_settings
 from editworld_core.simulation.held_out import held_out_pair
 from ui.api import report
@@ -62,19 +64,30 @@ def call(client: Client, image: Path | None, instruction: str = NIGHT, **more: A
     )
 
 
-def test_the_only_public_endpoint_is_called_edit(client: Client) -> None:
+def test_the_public_endpoints_are_edit_and_think(client: Client) -> None:
     named = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
-    assert list(named) == ["/edit"]
+    assert list(named) == ["/edit", "/think"]
     names = [parameter["parameter_name"] for parameter in named["/edit"]["parameters"]]
     assert names[:2] == ["image", "instruction"]
-    assert set(names[2:]) == {
+    assert names[2:] == [
         "post_edit",
         "steps",
         "text_guidance",
         "image_guidance",
         "seed",
         "mask_rule",
-    }
+        "speed",
+        "outcome",
+        "negative",
+        "hand",
+        "hand_rule",
+        "grow",
+        "feather",
+    ]
+    required = [
+        it["parameter_name"] for it in named["/edit"]["parameters"] if not it["parameter_has_default"]
+    ]
+    assert set(required) <= {"image", "instruction"}
 
 
 def test_an_edit_keeps_size_and_pixels_and_remembers_its_settings(client: Client, snowman: Path) -> None:
@@ -106,6 +119,38 @@ def test_left_open_settings_are_the_engines_own(client: Client, snowman: Path) -
     assert facts["keywords"]
 
 
+def test_a_mask_of_ones_own_replaces_the_automatic_one(client: Client, snowman: Path, folder: Path) -> None:
+    own = np.zeros((220, 300), bool)
+    own[60:200, 80:220] = True
+    file = folder / "own.png"
+    Image.fromarray(own).save(file)
+    edited, mask_file, facts = call(
+        client,
+        snowman,
+        "the sun comes out",
+        outcome="melt the snowman",
+        hand=handle_file(file),
+        hand_rule="replace",
+        feather=0,
+    )
+    assert np.array_equal(np.asarray(Image.open(mask_file).convert("L")) > 0, own)
+    before, after = np.asarray(Image.open(snowman)), np.asarray(Image.open(edited))
+    assert np.array_equal(after[~own], before[~own])
+    assert facts["hand"]
+    assert facts["mask_source"] == "hand"
+    assert (facts["instruction"], facts["settings"]["outcome"]) == ("the sun comes out", "melt the snowman")
+    assert "snowman" in facts["keywords"]
+
+
+def test_thinking_says_what_would_happen(client: Client) -> None:
+    thought = client.predict("melt the snowman", api_name="/think")
+    assert thought["outcome"]
+    assert "snowman" in thought["keywords"]
+    assert thought["category"] == "Physical-Trans"
+    with pytest.raises(AppError, match="The instruction is empty"):
+        client.predict(" ", api_name="/think")
+
+
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [
@@ -119,6 +164,14 @@ def test_left_open_settings_are_the_engines_own(client: Client, snowman: Path) -
         ({"text_guidance": 99}, "Follow the words must be between 0 and 20."),
         ({"image_guidance": -1}, "Hold on to the picture must be between 0 and 5."),
         ({"seed": 2**32}, "The seed must be between 0 and 4294967295."),
+        ({"grow": 65}, "Widen must be between -64 and 64."),
+        ({"feather": -1}, "Soft edge must be between 0 and 64."),
+        ({"outcome": "x" * 501}, "The outcome is too long; say it in at most 500 characters."),
+        ({"hand": "text"}, "This is not a picture that can be read; use PNG, JPEG, WebP, GIF or TIFF."),
+        (
+            {"hand": "small"},
+            "The mask is 32x32 pixels and the picture 300x220: save the mask at the picture's size",
+        ),
     ],
     ids=str,
 )
@@ -127,9 +180,14 @@ def test_what_cannot_be_done_is_refused_in_one_sentence(
 ) -> None:
     text = folder / "text.png"
     text.write_text("no picture")
+    small = folder / "small.png"
+    Image.new("L", (32, 32), 255).save(small)
+    files = {"text": text, "small": small}
     asked = {"image": snowman, **wrong}
     if asked["image"] == "text":
         asked["image"] = text
+    if "hand" in asked:
+        asked["hand"] = handle_file(files[asked["hand"]])
     with pytest.raises(AppError) as refused:
         call(client, **asked)
     assert str(refused.value).startswith(sentence)
@@ -165,3 +223,12 @@ def test_callers_at_once_get_their_own_pictures(folder: Path, monkeypatch: pytes
     with ThreadPoolExecutor(4) as pool:
         assert all(pool.map(visit, range(4)))
     page.close(verbose=False)
+
+
+def test_the_servers_own_engine_says_what_its_weights_say() -> None:
+    own = own_engine(str(pocket_folder()), "", 1.0)
+    assert own.row.usable
+    assert own.row.info.native_size == 256
+    assert own.row.info.steps == 1
+    with pytest.raises(EditWorldError, match="There is no engine"):
+        own_engine("no/such/folder/here", "", 1.0)

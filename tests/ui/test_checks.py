@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from editworld_core.errors import BadInputError
-from editworld_core.settings import EditSettings
+from editworld_core.settings import LARGEST_SEED, EditSettings
 from ui import checks
 
 GOOD = EditSettings(steps=20, text_guidance=7.5, image_guidance=1.5, seed=0)
@@ -36,7 +36,7 @@ def test_what_is_in_range_passes_and_none_means_the_default() -> None:
     assert checks.settings(GOOD) is GOOD
     open_settings = EditSettings()
     assert checks.settings(open_settings) is open_settings
-    edge = replace(GOOD, steps=100, text_guidance=0, image_guidance=5, seed=checks.MAX_SEED, feather=0)
+    edge = replace(GOOD, steps=100, text_guidance=0, image_guidance=5, seed=LARGEST_SEED, feather=0)
     assert checks.settings(edge) is edge
 
 
@@ -52,13 +52,32 @@ def test_what_is_in_range_passes_and_none_means_the_default() -> None:
         ({"seed": 2**32}, "The seed must be between 0 and 4294967295."),
         ({"mask_threshold": 0.1}, "Threshold must be between 0.2 and 3."),
         ({"feather": 65}, "Soft edge must be between 0 and 64."),
+        ({"grow": -65}, "Widen must be between -64 and 64."),
         ({"mask_rule": "guess"}, "The mask rule must be 'paper' or 'otsu'."),
+        ({"speed": "slow"}, "The speed must be 'fast' or 'exact'."),
+        ({"hand_rule": "cut"}, "The rule for your own mask must be 'join' or 'replace'."),
+        ({"segmenter": "/etc/sam.pth"}, "The segmenter must be 'auto' or 'classical'."),
+        (
+            {"inpainter": "some/hub"},
+            "The inpainter must be 'engine', 'none', 'controlnet-sd15' or 'controlnet-sdxl'.",
+        ),
     ],
 )
 def test_what_is_out_of_range_is_refused_in_a_sentence(wrong: dict[str, object], sentence: str) -> None:
     with pytest.raises(BadInputError) as refused:
         checks.settings(replace(GOOD, **wrong))  # type: ignore[arg-type]
     assert str(refused.value) == sentence
+
+
+def test_a_text_that_may_be_empty_is_refused_under_its_own_name() -> None:
+    assert [checks.aside(text, "outcome") for text in (None, "", " \n", " a puddle ")] == [
+        "",
+        "",
+        "",
+        "a puddle",
+    ]
+    with pytest.raises(BadInputError, match=r"^The outcome is too long; .*\.$"):
+        checks.aside("x" * 501, "outcome")
 
 
 def test_a_field_shows_the_nearest_that_it_can() -> None:

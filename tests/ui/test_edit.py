@@ -1,60 +1,25 @@
 """The tab's handlers, called as the page calls them, behind a stand-in engine."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 import pytest
 from PIL import Image
-from stand_in import BROKEN, ROW, Painter, editor, noise
+from stand_in import noise
+from tab import Page, fields, refining, value
 
 from editworld_core.errors import BadInputError
 from editworld_core.settings import EditSettings
-from ui.edit import EditTab, progress_bar, refusal
-from ui.edit_layout import Answer, lay_out_answer, lay_out_ask, lay_out_history
+from ui.notes import progress_bar, refusal
 from ui.running import Step
 from ui.session import Session
-from ui.studio import Studio
-
-FIELDS = ["pocket", 3, 5.0, 1.5, 7, False, True, "otsu", 0.8125, 6]
-
-
-@dataclass
-class Page:
-    """The tab, the engine behind it, and a picture to upload."""
-
-    tab: EditTab
-    painter: Painter
-    picture: str
-
-    def edit(self, session: Session | None = None, instruction: str = "paint the left") -> Session:
-        *_, last = self.tab.edit(session, self.picture, instruction, [], *FIELDS)
-        return last[self.tab.session]  # type: ignore[no-any-return]
-
-
-@pytest.fixture
-def page(tmp_path: Path) -> Page:
-    painter = Painter()
-    studio = Studio(editor(painter), [ROW, BROKEN], lambda: None)
-    with gr.Blocks():
-        waiting, panel, parts = lay_out_answer()
-        answer = Answer(waiting, panel, *parts, *lay_out_history())
-        tab = EditTab(studio, gr.State(None), lay_out_ask(studio), answer)
-        tab.connect()
-    file = tmp_path / "upload.png"
-    noise(4).save(file)
-    return Page(tab, painter, str(file))
-
-
-def value(update: Any) -> Any:
-    """What an update, or a bare value, puts into its field."""
-    return update["value"] if isinstance(update, dict) else update
+from ui.think import Told
 
 
 def test_an_edit_shows_that_it_runs_and_then_what_came_of_it(page: Page) -> None:
-    first, *_, last = page.tab.edit(None, page.picture, "paint the left", [], *FIELDS)
+    first, *_, last = page.tab.edit(None, page.picture, "paint the left", [], *fields())
     ask, answer = page.tab.ask, page.tab.answer
     assert (first[ask.edit]["visible"], first[ask.stop]["visible"]) == (False, True)
     assert (last[ask.edit]["visible"], last[ask.stop]["visible"]) == (True, False)
@@ -67,7 +32,7 @@ def test_an_edit_shows_that_it_runs_and_then_what_came_of_it(page: Page) -> None
 
 
 def test_a_page_that_is_left_stops_the_work(page: Page) -> None:
-    run: Iterator[Any] = page.tab.edit(None, page.picture, "paint", [], *["pocket", 100, *FIELDS[2:]])
+    run: Iterator[Any] = page.tab.edit(None, page.picture, "paint", [], *fields(steps=100))
     session = next(run)[page.tab.session]
     next(run)
     run.close()  # type: ignore[attr-defined]
@@ -78,18 +43,19 @@ def test_a_page_that_is_left_stops_the_work(page: Page) -> None:
 def test_a_refinement_reuses_the_edit_and_comes_back_to_it(page: Page) -> None:
     session = page.edit()
     answer, choices = page.tab.answer, page.tab.ask.choices
-    *_, off = page.tab.refine(session, [], False, "otsu", 0.8125, 6)
+    *_, off = page.tab.refine(session, [], *refining(post_edit=False))
     assert off[choices.post_edit] is False
-    *_, back = page.tab.refine(session, [], True, "otsu", 0.8125, 6)
+    *_, back = page.tab.refine(session, [], *refining())
     assert off[answer.slider] != back[answer.slider]
-    *_, again = page.tab.refine(session, [], False, "otsu", 0.8125, 6)
+    *_, again = page.tab.refine(session, [], *refining(post_edit=False))
     assert again[answer.slider] == off[answer.slider]
     assert page.painter.edits == 1
     assert len(session.entries) == 1
 
 
 def test_before_the_first_edit_there_is_nothing_to_refine(page: Page) -> None:
-    assert list(page.tab.refine(None, [], False, "otsu", 0.8125, 6)) == []
+    # nothing at all would empty every field
+    assert list(page.tab.refine(None, [], *refining(post_edit=False))) == [{page.tab.session: None}]
 
 
 def test_a_refinement_that_came_to_nothing_puts_its_fields_back(page: Page) -> None:
@@ -110,7 +76,7 @@ def test_a_saved_result_restores_what_it_was_made_with(page: Page) -> None:
     assert found[ask.instruction] == "paint the left"
     assert "seed 7" in value(found[ask.note])
     assert (found[ask.choices.seed], found[ask.choices.new_seed]) == (7, False)
-    assert found[ask.choices.steps] == 3
+    assert value(found[ask.choices.steps]) == 3
 
 
 def test_settings_of_an_engine_that_is_not_here_say_so(page: Page, tmp_path: Path) -> None:
@@ -121,7 +87,7 @@ def test_settings_of_an_engine_that_is_not_here_say_so(page: Page, tmp_path: Pat
     found = page.tab.restore(None, str(file))
     assert "an engine that is not here" in value(found[page.tab.ask.note])
     assert found[page.tab.ask.choices.engine] == "pocket"
-    assert found[page.tab.ask.choices.steps] == 100
+    assert value(found[page.tab.ask.choices.steps]) == 100
 
 
 def test_a_picture_that_cannot_be_used_leaves_the_field(page: Page, tmp_path: Path) -> None:
@@ -139,23 +105,93 @@ def test_the_history_brings_an_earlier_edit_back(page: Page) -> None:
     assert back[page.tab.ask.instruction] == "paint the left"
     assert session.current == 0
     assert session.words_of == "paint the left"
-    assert page.tab.recall(None, event) == {}
+    assert page.tab.recall(None, event) == {page.tab.session: None}
     assert page.tab.reuse(session)[page.tab.ask.image] == str(session.entries[0].shown.after)
     assert "expired" in value(page.tab.reuse(None)[page.tab.ask.note])
 
 
-def test_every_field_gets_its_own_verdict(page: Page, tmp_path: Path) -> None:
-    verdicts = page.tab.check(None, None, " ", [], *["sleeper", *FIELDS[1:4], -3, *FIELDS[5:]])
-    assert len(verdicts) == 4 + len(FIELDS)
+def test_every_field_gets_its_own_verdict(page: Page) -> None:
+    wrong_fields = fields(engine="sleeper", seed=-3, negative="x" * 501, outcome="\0")
+    verdicts = page.tab.check(None, None, " ", [], *wrong_fields)
+    assert len(verdicts) == 4 + len(wrong_fields)
     wrong = [verdict["message"] for verdict in verdicts if not verdict["is_valid"]]
     assert [sentence.split(";")[0].split(":")[0] for sentence in map(str, wrong)] == [
         "Add a picture first",
         "The instruction is empty",
         "The engine sleeper is not ready",
+        "The text of what must not be there is too long",
         "The seed must be between 0 and 4294967295.",
+        "The text of what it looks like afterwards contains control characters",
     ]
-    fine = page.tab.check(None, page.picture, "paint", [], *FIELDS)
+    fine = page.tab.check(None, page.picture, "paint", [], *fields())
     assert all(verdict["is_valid"] for verdict in fine)
+    assert all(
+        verdict["is_valid"]
+        for verdict in page.tab.check(None, page.picture, "paint", [], *fields(engine="traveller"))
+    )
+
+
+def test_the_fields_say_what_the_engine_gets(page: Page) -> None:
+    page.edit(
+        speed="exact", negative=" people ", align=False, match_colours=True, grow=3, segmenter="classical"
+    )
+    _, settings = page.painter.told or pytest.fail("no edit")
+    assert settings == EditSettings(
+        speed="exact",
+        steps=3,
+        text_guidance=5.0,
+        image_guidance=1.5,
+        negative="people",
+        seed=7,
+        align=False,
+        match_colours=True,
+        segmenter="classical",
+        grow=3,
+    )
+
+
+def test_a_thought_is_told_to_the_engine_and_comes_back_with_the_edit(page: Page) -> None:
+    told = Told("it is painted", "the left is painted", "paint the left")
+    thought = {"told": told, "outcome": told.outcome, "keywords": "LEFT, right"}
+    session = page.edit(instruction="it is painted", **thought)
+    words, _ = page.painter.told or pytest.fail("no edit")
+    assert words == "paint the left"
+    assert session.entry is not None
+    result = session.entry.shown.result
+    assert (result.instruction, result.settings.outcome, result.keywords) == (
+        "it is painted",
+        "paint the left",
+        ("left",),
+    )
+    assert session.words_of == "paint the left"
+    # another instruction has nothing to do with it
+    page.edit(session, "paint it all", **thought)
+    words, settings = page.painter.told
+    assert (words, settings.outcome) == ("paint it all", "")
+    ask = page.tab.ask
+    back = page.tab.recall(session, gr.SelectData(None, {"index": 1, "value": None}))
+    assert (back[ask.instruction], back[ask.think.outcome]) == ("it is painted", "paint the left")
+    assert back[ask.think.panel]["visible"]
+    new = page.tab.recall(session, gr.SelectData(None, {"index": 0, "value": None}))
+    assert not new[ask.think.panel]["visible"]
+    saved = page.tab.restore(None, str(session.entries[0].shown.after))
+    assert saved[ask.think.told] == Told("it is painted", "paint the left")
+
+
+def test_a_dropped_picture_cannot_name_what_is_loaded(page: Page, tmp_path: Path) -> None:
+    from editworld_core.images import write_png
+
+    file = tmp_path / "foreign.png"
+    asked = EditSettings(lora="/etc/evil", segmenter="/etc/sam.pth", inpainter="evil/hub", seed=1)
+    write_png(file, noise(1), "it rains", asked)
+    choices = page.tab.ask.choices
+    found = page.tab.restore(None, str(file))
+    assert (found[choices.segmenter], found[choices.inpainter]) == ("auto", "engine")
+    with pytest.raises(gr.Error, match="The segmenter must be 'auto' or 'classical'"):
+        page.edit(segmenter="/etc/sam.pth")
+    with pytest.raises(gr.Error, match="The inpainter must be 'engine', 'none', "):
+        page.edit(inpainter="evil/hub")
+    assert page.painter.edits == 0
 
 
 def test_what_fails_inside_is_one_sentence(page: Page) -> None:
@@ -164,7 +200,7 @@ def test_what_fails_inside_is_one_sentence(page: Page) -> None:
     hidden = str(refusal(RuntimeError("secret path")))
     assert "Something went wrong" in hidden
     assert "secret" not in hidden
-    run = page.tab.edit(None, "nowhere.png", "paint", [], *FIELDS)
+    run = page.tab.edit(None, "nowhere.png", "paint", [], *fields())
     with pytest.raises(gr.Error, match="There is no file"):
         list(run)
 

@@ -10,9 +10,10 @@ from stand_in import Painter, editor, noise
 
 from editworld_core.editor import EditResult, WorldEditor
 from editworld_core.images import read_settings
+from editworld_core.masks import Mask
 from editworld_core.settings import EditSettings
 from ui import session as module
-from ui.session import HISTORY, Session
+from ui.session import HISTORY, VARIANTS, Session
 
 
 @pytest.fixture
@@ -69,24 +70,74 @@ def test_a_variant_is_made_once(world: WorldEditor, painter: Painter) -> None:
     entry = session.entry
     assert entry is not None
 
-    def refine(result: EditResult, settings: EditSettings) -> EditResult:
-        refined.append(settings)
-        return world.refine(result, settings)
+    def refine(result: EditResult, settings: EditSettings, hand: Mask | None) -> EditResult:
+        refined.append((settings, hand))
+        return world.refine(result, settings, hand=hand)
 
     settings = replace(first.result.settings, keywords=first.result.keywords)
     off = replace(settings, post_edit=False)
-    session.show_variant(entry, settings, refine)
+    session.show_variant(entry, settings, None, refine)
     assert entry.shown is first
-    session.show_variant(entry, off, refine)
+    session.show_variant(entry, off, None, refine)
     without = entry.shown
     assert without.after != first.after
     assert without.before == first.before
-    session.show_variant(entry, settings, refine)
-    session.show_variant(entry, off, refine)
+    session.show_variant(entry, settings, None, refine)
+    session.show_variant(entry, off, None, refine)
     assert entry.shown is without
-    assert refined == [off]
+    assert refined == [(off, None)]
     assert painter.edits == 1
     assert without.result.settings.seed == 5
+
+
+def test_masks_drawn_by_hand_are_variants_and_the_oldest_makes_room(world: WorldEditor) -> None:
+    session = Session()
+    first = session.add(edit(world, 5))
+    entry = session.entry
+    assert entry is not None
+    settings = replace(first.result.settings, keywords=first.result.keywords)
+    made = []
+
+    def refine(result: EditResult, settings: EditSettings, hand: Mask | None) -> EditResult:
+        made.append(hand)
+        return world.refine(result, settings, hand=hand)
+
+    def hand(number: int) -> Mask:
+        mask = np.zeros((48, 64), bool)
+        mask[number, 40:60] = True
+        return mask
+
+    def show(number: int) -> None:
+        session.show_variant(entry, settings, hand(number), refine)
+
+    show(1)
+    second = entry.shown
+    show(2)
+    show(1)
+    assert entry.shown is second
+    assert np.array_equal(entry.hand, hand(1))
+    assert len(made) == 2
+    for number in range(3, 3 + VARIANTS - 1):
+        show(number)
+    assert len(entry.variants) == VARIANTS
+    assert second.after.exists()  # used after the others
+    assert not first.after.exists()
+    assert first.before.exists()
+    show(2)
+    assert len(made) == 2 + VARIANTS  # it had made room
+
+
+def test_a_mask_goes_with_its_picture_only(world: WorldEditor) -> None:
+    session = Session()
+    assert session.hand_for(noise(5)) is None
+    hand = np.zeros((48, 64), bool)
+    hand[5, 5] = True
+    result = world.edit(noise(5), "paint it", EditSettings(seed=5), hand=hand)
+    session.add(result)
+    for known in (noise(5), result.final.copy()):
+        assert np.array_equal(session.hand_for(known), hand)
+    assert session.hand_for(noise(6)) is None
+    assert session.hand_for(noise(5, (48, 64))) is None
 
 
 def test_closing_removes_the_files(world: WorldEditor) -> None:

@@ -2,13 +2,15 @@
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
-from stand_in import BROKEN, ROW, Painter, editor, noise
+from stand_in import BROKEN, COMING, INFO, ROW, Painter, Squares, editor, noise
 
+from editworld_core.engines.registry import EngineRow
 from editworld_core.errors import BadInputError, EditCancelledError, EngineUnavailableError
 from editworld_core.settings import EditSettings
-from ui.studio import Studio
+from ui.studio import OwnEngine, Studio
 
 
 def quiet(done: int, total: int) -> None:
@@ -45,6 +47,36 @@ def test_an_unknown_or_unready_engine_is_refused_before_any_work() -> None:
     with pytest.raises(EngineUnavailableError, match="The engine sleeper is not ready: its weights"):
         studio.edit(noise(1), "paint it", EditSettings(engine="sleeper"), quiet)
     assert painter.edits == 0
+
+
+def test_an_engine_that_can_be_downloaded_may_be_tried() -> None:
+    painter = Painter()
+    studio = Studio(editor(painter), [ROW, COMING], lambda: None)
+    studio.edit(noise(1), "paint it", EditSettings(engine="traveller"), quiet)
+    assert painter.edits == 1
+
+
+def test_the_servers_own_engine_comes_first_with_its_lora() -> None:
+    painter = Painter()
+    own = OwnEngine(EngineRow(replace(INFO, id="mine"), True, ""), "style.safetensors", 0.5)
+    studio = Studio(editor(painter), [ROW, BROKEN], lambda: None, own)
+    assert studio.default.id == "mine"
+    assert [row.info.id for row in studio.rows] == ["mine", "pocket", "sleeper"]
+    studio.edit(noise(1), "paint it", EditSettings(engine="mine"), quiet)
+    _, settings = painter.told or pytest.fail("no edit")
+    assert (settings.lora, settings.lora_scale) == ("style.safetensors", 0.5)
+    studio.edit(noise(1), "paint it", EditSettings(engine="pocket"), quiet)
+    assert painter.told[1].lora == ""
+    again = Studio(editor(), [ROW], lambda: None, OwnEngine(ROW))
+    assert [row.info.id for row in again.rows] == ["pocket"]
+
+
+def test_the_segmenter_of_that_name_takes_the_clicks() -> None:
+    squares = Squares()
+    studio = Studio(editor(), [ROW], lambda: None, segmenter=squares)
+    mask = studio.select(noise(1), [(20, 20)], [True], "classical")
+    assert mask.sum() == 11 * 11
+    assert squares.names == ["classical"]
 
 
 def test_a_turn_waits_until_the_engine_is_loaded(loading: Loading) -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from stand_in import BROKEN, INFO, ROW, editor, noise
+from stand_in import BROKEN, COMING, INFO, ROW, editor, noise
 
 from editworld_core.editor import EditResult
 from editworld_core.settings import EditSettings
@@ -17,14 +17,39 @@ def result() -> EditResult:
 
 
 def test_an_engine_that_is_not_ready_says_why() -> None:
-    assert wording.engine_choice(ROW) == ("pocket", "pocket")
-    assert wording.engine_choice(BROKEN) == ("sleeper (not ready)", "sleeper")
+    assert wording.engine_choice(ROW) == ("pocket · MIT", "pocket")
+    label, name = wording.engine_choice(BROKEN)
+    assert (label, name) == (f"sleeper · MIT · not ready: {BROKEN.why}", "sleeper")
     assert "not ready" not in wording.engine_note(ROW)
     assert wording.engine_note(ROW).startswith("Paints the left half. Licence MIT")
     sentence = wording.not_ready(BROKEN)
     assert sentence in wording.engine_note(BROKEN)
     assert sentence.endswith("install the package again.")
     assert wording.not_ready(replace(BROKEN, why="It is asleep.")).count(".") == 1
+
+
+def test_an_engine_says_its_licence_and_its_memory_before_its_first_use() -> None:
+    label, _ = wording.engine_choice(COMING)
+    assert label == "traveller (non-commercial) · Nobody's Non-Commercial License · not downloaded yet"
+    note = wording.engine_note(COMING)
+    assert "Licence Nobody's Non-Commercial License: **not for commercial use**" in note
+    assert "weights: nobody/traveller" in note
+    assert "needs 9 GB of memory, 6 GB with offload model, 2 GB with offload sequential" in note
+    assert "the first edit downloads them" in note
+    assert "offload" not in wording.engine_note(ROW)
+
+
+def test_what_steps_do_is_true_for_the_engine() -> None:
+    assert "One step is this engine's best" in wording.steps_help(replace(INFO, steps=1), "fast")
+    assert wording.steps_help(INFO, "exact") == "3 is usual for this engine; more is slower."
+    info = COMING.info
+    assert wording.steps_help(info, "fast") == "8 is usual at this speed, 40 at exact; more is slower."
+    assert wording.steps_help(info, "exact") == "40 is usual at this speed, 8 at fast; more is slower."
+
+
+def test_the_page_says_what_leaves_it() -> None:
+    assert wording.privacy("") == wording.PRIVACY
+    assert "sends your words to a language model" in wording.privacy("your words")
 
 
 def test_the_advice_is_in_the_engines_own_numbers() -> None:
@@ -44,7 +69,10 @@ def test_the_mask_says_where_it_came_from(result: EditResult) -> None:
     assert "the two pictures differ (50% of the picture)" in wording.mask_note(
         replace(result, mask=half, mask_source="difference")
     )
-    assert "chosen words looked" in wording.mask_note(replace(result, mask=half, mask_source="attention"))
+    by_words = replace(result, mask=half, mask_source="attention")
+    assert "chosen words looked" in wording.mask_note(by_words)
+    assert "(50% of the picture, with your own mask)" in wording.mask_note(replace(by_words, hand=half))
+    assert "by your own mask alone" in wording.mask_note(replace(by_words, hand=half, mask_source="hand"))
 
 
 def test_a_caption_stays_on_one_line(result: EditResult) -> None:
