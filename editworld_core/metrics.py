@@ -70,10 +70,10 @@ def st_lpips(a: Image.Image, b: Image.Image) -> float:
     if a.tobytes() == b.tobytes():
         return 0.0
     batch = torch.from_numpy(np.stack([_perceptual_input(image) for image in (a, b)])).permute(0, 3, 1, 2)
-    weights = _st_lpips_weights()
+    weights = st_lpips_weights()
     with torch.inference_mode():
         distance = 0.0
-        for layer, features in enumerate(_shift_tolerant_alexnet(batch, weights)):
+        for layer, features in enumerate(shift_tolerant_alexnet(batch, weights)):
             unit = features / (features.square().sum(1, keepdim=True).sqrt() + 1e-10)
             squared = (unit[:1] - unit[1:]).square()
             distance += float((squared * weights[f"lin{layer}.model.1.weight"]).sum(1).mean())
@@ -88,11 +88,11 @@ def _perceptual_input(image: Image.Image) -> NDArray[np.float32]:
 
 
 @lru_cache(maxsize=1)
-def _st_lpips_weights() -> "Mapping[str, Tensor]":
+def st_lpips_weights() -> "Mapping[str, Tensor]":
     """The weights that the PyPI package stlpips-pytorch carries (BSD-2).
 
     Its own network code is left alone: it needs IPython and torchsummary, and its anti-aliasing layers are under a
-    non-commercial licence. ``_shift_tolerant_alexnet`` is the architecture written anew.
+    non-commercial licence. ``shift_tolerant_alexnet`` is the architecture written anew.
     """
     import torch
 
@@ -104,7 +104,7 @@ def _st_lpips_weights() -> "Mapping[str, Tensor]":
     return torch.load(path, map_location="cpu", weights_only=True)  # type: ignore[no-any-return]
 
 
-def _shift_tolerant_alexnet(x: "Tensor", weights: "Mapping[str, Tensor]") -> "list[Tensor]":
+def shift_tolerant_alexnet(x: "Tensor", weights: "Mapping[str, Tensor]") -> "list[Tensor]":
     """The five feature maps of AlexNet with stride 1 throughout and blurred, reflection-padded subsampling.
 
     Args:

@@ -155,7 +155,7 @@ class DataSetWriter:
         """
         if triplet.id in self._ids:
             return False
-        with _writing(self.folder):
+        with writing(self.folder):
             for path, content in (
                 (triplet.original_image, original),
                 (triplet.target_image, target),
@@ -193,7 +193,7 @@ class DataSetWriter:
     def close(self) -> None:
         """Bring ``dataset.json`` up to date."""
         self._manifest.close()
-        with _writing(self.folder):
+        with writing(self.folder):
             self._write_about()
 
     def _write_about(self) -> None:
@@ -214,14 +214,14 @@ def open_data_set(folder: Path, settings: Mapping[str, Any]) -> Iterator[DataSet
         EditWorldError: another process is adding to it, or it cannot be written.
     """
     _check_place(folder)
-    with _writing(folder):
+    with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    with _lock(folder):
+    with locked(folder):
         about = read_about(folder) if (folder / ABOUT).exists() else _new_about()
         if settings not in about["settings"]:
             about["settings"].append(dict(settings))
-        with _writing(folder):
-            _drop_torn_line(folder / MANIFEST)
+        with writing(folder):
+            drop_torn_line(folder / MANIFEST)
             writer = DataSetWriter(folder, about, _read_manifest(folder, about["counts"]["triplets"]))
         try:
             yield writer
@@ -245,11 +245,11 @@ def _check_place(folder: Path) -> None:
 
 
 @contextmanager
-def _lock(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[None]:
     """Hold the folder for this process; the system lets go when the process ends, however it ends."""
     import fcntl
 
-    with _writing(folder):
+    with writing(folder):
         handle = (folder / LOCK).open("w")
     with handle:
         try:
@@ -261,7 +261,7 @@ def _lock(folder: Path) -> Iterator[None]:
         yield
 
 
-def _drop_torn_line(manifest: Path) -> None:
+def drop_torn_line(manifest: Path) -> None:
     """Cut off what follows the last newline: the line that a killed run was writing."""
     if not manifest.exists():
         return
@@ -272,7 +272,7 @@ def _drop_torn_line(manifest: Path) -> None:
 
 
 @contextmanager
-def _writing(folder: Path) -> Iterator[None]:
+def writing(folder: Path) -> Iterator[None]:
     """Turn what the disk says into one sentence."""
     try:
         yield
@@ -292,7 +292,7 @@ def write_file(path: Path, content: bytes) -> None:
     Raises:
         EditWorldError: it cannot be written.
     """
-    with _writing(path.parent):
+    with writing(path.parent):
         _replace(path, content)
 
 
