@@ -30,6 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.environ.setdefault(f"{library}_VERBOSITY", "error")
     try:
         call = _parser().parse_args(arguments)
+        if getattr(call, "offline", False):
+            os.environ["HF_HUB_OFFLINE"] = "1"  # read when the hub's client is first imported, which is later
         with contextlib.redirect_stdout(sys.stderr):
             found, words = call.run(call)
         print(json.dumps(_plain(found), allow_nan=False) if call.json else words)
@@ -162,6 +164,9 @@ def _add_engine_options(group: argparse._ArgumentGroup) -> None:
         "--offload",
         choices=("none", "model", "sequential"),
         help="what waits in main memory to spare the GPU's",
+    )
+    group.add_argument(
+        "--offline", action="store_true", help="get nothing from the hub; so does HF_HUB_OFFLINE=1"
     )
     group.add_argument(
         "--compile", action="store_true", help="compile the denoiser; pays on a GPU, after some edits"

@@ -38,7 +38,7 @@ def edit(call: argparse.Namespace) -> Answer:
     image = read_image(call.image)
     hand = _read_mask(call.hand, image.size) if call.hand else None
     settings = _settings_of(call, engine=_known_engine(call.engine))
-    _tell_licence(settings.engine)
+    _tell_licences(settings.engine, settings.inpainter)
     from editworld_core.editor import WorldEditor
 
     editor = WorldEditor(_loader(call))
@@ -70,14 +70,18 @@ def _loader(call: argparse.Namespace) -> "Callable[[str, str, float], Engine]":
     return lambda name, lora, scale: load_engine(name, lora, scale, place)
 
 
-def _tell_licence(engine: str) -> None:
+def _tell_licences(engine: str | None, inpainter: str) -> None:
     """Say under which licence weights from the hub are, before they are used."""
+    from editworld_core.controlnet_inpainting import controlnet_rows
     from editworld_core.engines.registry import row_for
 
-    info = row_for(engine).info
-    if info.weights != "in this package" and not Path(info.weights).expanduser().exists():
-        terms = "" if info.commercial else "; not for commercial use"
-        print(f"{info.id}: weights {info.weights}, licence: {info.licence}{terms}.", file=sys.stderr)
+    used = [row.info for row in controlnet_rows() if row.info.id == inpainter]
+    if engine is not None:
+        used.insert(0, row_for(engine).info)
+    for info in used:
+        if info.weights != "in this package" and not Path(info.weights).expanduser().exists():
+            terms = "" if info.commercial else "; not for commercial use"
+            print(f"{info.id}: weights {info.weights}, licence: {info.licence}{terms}.", file=sys.stderr)
 
 
 def _thought_over(
@@ -123,6 +127,7 @@ def post_edit(call: argparse.Namespace) -> Answer:
     original, edited = read_image(call.original), read_image(call.edited)
     hand = _read_mask(call.mask, original.size) if call.mask else None
     settings = _settings_of(call, hand_rule="replace")
+    _tell_licences(None, settings.inpainter)
     with _progress("post-edit") as progress:
         kept = post_edit_any(original, edited, instruction, settings, hand, progress=progress)
     write_png(output, kept.final)
@@ -170,12 +175,17 @@ def _mask_image(mask: "Mask") -> "Image.Image":
 
 
 def engines(call: argparse.Namespace) -> Answer:
-    """List the engines; nothing is loaded."""
+    """List the engines, and the inpainters that any of them can be followed by; nothing is loaded."""
+    from editworld_core.controlnet_inpainting import controlnet_rows
     from editworld_core.engines.registry import engine_rows
 
-    rows = engine_rows()
-    found = [dataclasses.asdict(row.info) | {"ready": row.ready, "why": row.why} for row in rows]
-    return {"engines": found}, "\n".join(_engine_in_words(row) for row in rows)
+    def listed(rows: "list[EngineRow]") -> list[dict[str, Any]]:
+        return [dataclasses.asdict(row.info) | {"ready": row.ready, "why": row.why} for row in rows]
+
+    rows, inpainters = engine_rows(), controlnet_rows()
+    words = [_engine_in_words(row) for row in rows]
+    words += ["", "For --inpainter:", *(_engine_in_words(row) for row in inpainters)]
+    return {"engines": listed(rows), "inpainters": listed(inpainters)}, "\n".join(words)
 
 
 def _engine_in_words(row: "EngineRow") -> str:

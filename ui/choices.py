@@ -23,8 +23,8 @@ SEGMENTERS = [
 INPAINTERS = [
     ("The engine's own", "engine"),
     ("None: put the edit in as it is", "none"),
-    ("ControlNet and IP-Adapter, Stable Diffusion 1.5", "controlnet-sd15"),
-    ("ControlNet and IP-Adapter, Stable Diffusion XL", "controlnet-sdxl"),
+    ("ControlNet and IP-Adapter, Stable Diffusion 1.5 · CreativeML OpenRAIL-M", "controlnet-sd15"),
+    ("ControlNet and IP-Adapter, Stable Diffusion XL · CreativeML OpenRAIL++-M", "controlnet-sdxl"),
 ]
 SETTINGS = (
     "engine",
