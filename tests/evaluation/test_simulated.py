@@ -69,6 +69,7 @@ class KnowingEditor:
             attention_mask=np.roll(mask, 8, axis=1),
             mask=mask,
             mask_source="difference",
+            hand=None,
             timings={"edit": 0.0},
             drift=drift_report(image, edited_image, final_image, mask),
         )
