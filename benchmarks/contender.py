@@ -12,8 +12,6 @@ from PIL import Image
 
 from benchmarks.measure import peak_gib, per_step, seconds
 from benchmarks.models import (
-    PIPELINE_IMAGE,
-    PIPELINE_TEXT,
     PocketPipeline,
     pocket_engine,
     sd15_conditions,
@@ -54,7 +52,7 @@ def _edit(asked: dict[str, Any]) -> Edit:
     """An edit of an image by an instruction in some number of steps; 0 takes the engine's own."""
     place = Place("cpu", DTYPES[asked["dtype"]])
     if asked["who"] == "diffusers":
-        return _pocket_pipeline() if asked["model"] == "pocket" else _sd15_pipeline(place)
+        return _pocket_pipeline(*asked["guidance"]) if asked["model"] == "pocket" else _sd15_pipeline(place)
     engine = pocket_engine(place) if asked["model"] == "pocket" else sd15_engine(place)
     if "shortcuts" in asked:
         guided, deep_every = asked["shortcuts"]
@@ -64,9 +62,9 @@ def _edit(asked: dict[str, Any]) -> Edit:
     return lambda image, words, steps: engine.edit(image, words, replace(settings, steps=steps or None))
 
 
-def _pocket_pipeline() -> Edit:
+def _pocket_pipeline(text: float, image: float) -> Edit:
     pipeline = PocketPipeline()
-    return lambda image, text, steps: pipeline(text, image, steps, PIPELINE_TEXT, PIPELINE_IMAGE, 0)
+    return lambda picture, words, steps: pipeline(words, picture, steps, text, image, 0)
 
 
 def _sd15_pipeline(place: Place) -> Edit:

@@ -272,6 +272,7 @@ import sys
 from pathlib import Path
 from editworld_core.datagen.recheck import Recheck
 desk = Recheck(Path(sys.argv[1]), sys.argv[2])
+print("ready", flush=True)
 sys.stdin.readline()
 while (triplet := desk.next()) is not None:
     desk.rewrite(triplet.id, f"By {desk.reviewer}")
@@ -292,6 +293,8 @@ def test_processes_share_the_work_and_lose_no_verdict(tmp_path):
         )
         for name in names
     ]
+    for run in runs:
+        assert run.stdout.readline() == "ready\n"
     for run in runs:
         run.stdin.write("\n")
         run.stdin.flush()

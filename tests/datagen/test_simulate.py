@@ -88,9 +88,9 @@ def test_workers_make_the_same_bytes(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_run_killed_again_and_again_ends_like_an_unkilled_one(tmp_path, workers):
-    generate_simulated(tmp_path / "whole", 40)
+    generate_simulated(tmp_path / "whole", 60)
     folder, chance, kills = tmp_path / "killed", random.Random(int(workers)), 0
-    command = [sys.executable, "-m", "training.generate", "simulate", "-n", "40", "--workers", workers]
+    command = [sys.executable, "-m", "training.generate", "simulate", "-n", "60", "--workers", workers]
     for life in range(10):
         known = count_lines(folder)
         process = subprocess.Popen([*command, "-o", folder], stderr=subprocess.DEVNULL)
@@ -105,7 +105,7 @@ def test_a_run_killed_again_and_again_ends_like_an_unkilled_one(tmp_path, worker
         if (folder / "dataset.json").exists():
             for triplet in read_triplets(folder):
                 load_images(folder, triplet)
-    assert kills >= 4
+    assert kills >= 3
     assert subprocess.run([*command, "-o", folder], capture_output=True).returncode == 0
     assert content(folder) == content(tmp_path / "whole")
 
