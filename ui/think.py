@@ -49,7 +49,7 @@ class ThinkFields:
 
 def lay_out_think_button() -> gr.Button:
     """Build the button, for the row of Edit."""
-    return gr.Button(THINK, min_width=150, scale=1, elem_id="think")
+    return gr.Button(THINK, min_width=190, scale=1, elem_id="think")
 
 
 def lay_out_think(ask: gr.Button) -> ThinkFields:
