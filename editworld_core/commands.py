@@ -29,6 +29,7 @@ DATA_SETS = ("simulated",)
 def edit(call: argparse.Namespace) -> Answer:
     """Edit a picture; write it, and the mask if asked."""
     from editworld_core.images import check_instruction, read_image, write_png
+    from editworld_core.mask_files import read_mask
 
     output = _png_target(call.output)
     mask_output = _png_target(call.mask) if call.mask else None
@@ -36,7 +37,7 @@ def edit(call: argparse.Namespace) -> Answer:
         raise BadInputError("The picture and its mask cannot go to the same file; name two.")
     instruction = check_instruction(call.instruction)
     image = read_image(call.image)
-    hand = _read_mask(call.hand, image.size) if call.hand else None
+    hand = read_mask(call.hand, image.size) if call.hand else None
     settings = _settings_of(call, engine=_known_engine(call.engine))
     _tell_licences(settings.engine, settings.inpainter)
     from editworld_core.editor import WorldEditor
@@ -119,13 +120,14 @@ def _edit_as_dict(result: "EditResult") -> dict[str, Any]:
 def post_edit(call: argparse.Namespace) -> Answer:
     """Keep in an editor's result what must not change; write the result."""
     from editworld_core.images import check_instruction, read_image, write_png
+    from editworld_core.mask_files import read_mask
     from editworld_core.metrics import drift_report
     from editworld_core.post_edit import post_edit_any
 
     output = _png_target(call.output)
     instruction = check_instruction(call.instruction)
     original, edited = read_image(call.original), read_image(call.edited)
-    hand = _read_mask(call.mask, original.size) if call.mask else None
+    hand = read_mask(call.mask, original.size) if call.mask else None
     settings = _settings_of(call, hand_rule="replace")
     _tell_licences(None, settings.inpainter)
     with _progress("post-edit") as progress:
@@ -140,31 +142,6 @@ def post_edit(call: argparse.Namespace) -> Answer:
         "drift": dataclasses.asdict(drift),
     }
     return found, f"{output}. {drift.in_words()}"
-
-
-def _read_mask(path: str, size: tuple[int, int]) -> "Mask":
-    """White, or painted over transparency, is True."""
-    import numpy as np
-    from PIL import Image
-
-    from editworld_core.images import read_image
-
-    grey = read_image(path).convert("L")
-    with Image.open(path) as file:
-        if file.mode in ("RGBA", "LA"):
-            alpha = file.getchannel("A")
-            if alpha.size == grey.size and alpha.getextrema()[0] == 0:
-                grey = alpha
-    if grey.size != size:
-        raise BadInputError(
-            f"The mask is {grey.width}x{grey.height}, the original {size[0]}x{size[1]}: make them equal."
-        )
-    mask = np.asarray(grey) > 127
-    if not mask.any():
-        raise BadInputError(
-            "The mask has no white pixel, so nothing could change; paint what may change white."
-        )
-    return mask
 
 
 def _mask_image(mask: "Mask") -> "Image.Image":

@@ -179,12 +179,14 @@ def _load(name: str, place: "Place") -> LoadedModel:
     from diffusers.utils import logging
     from transformers.utils import logging as transformers_logging
 
+    from editworld_core.engines.place import check_memory
+
     logging.disable_progress_bar()
     transformers_logging.disable_progress_bar()
     logging.set_verbosity_error()  # loading an IP-Adapter warns of an empty list
     family = next((family for family in FAMILIES if family.info.id == name), None)
     if family:
-        _check_memory(family.info, place)
+        check_memory(family.info, place, "inpainter")
         pipeline, info = _from_hub(family, place), family.info
     else:
         pipeline, info = _from_folder(name, place)
@@ -288,27 +290,6 @@ def _check_parts(name: str, pipeline: Any) -> None:
     ):
         raise EngineUnavailableError(
             f"The ControlNet of {name} was not made for its UNet: take a single one for Canny edges that was."
-        )
-
-
-def _check_memory(info: EngineInfo, place: "Place") -> None:
-    import torch
-
-    from editworld_core.engines.place import free_memory_gib
-
-    by_preset = {
-        "none": info.memory_gib,
-        "model": info.memory_model_gib,
-        "sequential": info.memory_sequential_gib,
-    }
-    need = by_preset["none" if place.device == "cpu" else place.offload] or info.memory_gib
-    if place.dtype == torch.float32:
-        need *= 2
-    free = free_memory_gib(place.device)
-    if free is not None and need > free:
-        raise EngineUnavailableError(
-            f"The inpainter {info.id} needs about {need:.0f} GiB of memory and {free:.0f} GiB are free: close other "
-            "programs, take an offload preset, or choose a smaller inpainter."
         )
 
 

@@ -102,10 +102,6 @@ class SamSegmenter:
             segments.append(Segment(whole, mask_iou(whole, prompt), stability, predicted))
         return segments
 
-    def candidates(self, image: Image.Image, prompt: Mask, heat: Map | None = None) -> list[Mask]:
-        """See ``Segmenter``."""
-        return [segment.mask for segment in self.segments(image, prompt, heat)]
-
     def at_points(
         self, image: Image.Image, points: Sequence[tuple[int, int]], labels: Sequence[bool]
     ) -> Mask:

@@ -65,10 +65,6 @@ class Segmenter(Protocol):
         """
         ...
 
-    def candidates(self, image: Image.Image, prompt: Mask, heat: Map | None = None) -> list[Mask]:
-        """The masks of ``segments``."""
-        ...
-
     def at_points(
         self, image: Image.Image, points: Sequence[tuple[int, int]], labels: Sequence[bool]
     ) -> Mask:
@@ -124,10 +120,6 @@ class ClassicalSegmenter:
             ]
         )
 
-    def candidates(self, image: Image.Image, prompt: Mask, heat: Map | None = None) -> list[Mask]:
-        """See ``Segmenter``."""
-        return [segment.mask for segment in self.segments(image, prompt, heat)]
-
     def at_points(
         self, image: Image.Image, points: Sequence[tuple[int, int]], labels: Sequence[bool]
     ) -> Mask:
@@ -161,13 +153,6 @@ def choose_segment(segments: Sequence[Segment], prompt: Mask, max_area: float = 
     fitting = [segment for segment in segments if segment.mask.mean() <= limit]
     best = max(fitting, key=lambda segment: segment.overlap, default=None)
     return best if best is not None and best.overlap > 0 else Segment(prompt.copy(), 1.0)
-
-
-def best_segment(candidates: Sequence[Mask], prompt: Mask, max_area: float = MAX_AREA) -> Mask:
-    """``choose_segment`` among masks."""
-    return choose_segment(
-        [Segment(mask, mask_iou(mask, prompt)) for mask in candidates], prompt, max_area
-    ).mask
 
 
 def load_segmenter(name: str = "auto") -> Segmenter:

@@ -246,7 +246,7 @@ def test_post_edit_takes_a_smaller_result_and_refuses_other_proportions(tmp_path
     refused(run(*call, "square.png", *rest, folder=tmp_path), 2, "same proportions")
 
 
-@pytest.mark.parametrize(("size", "word"), [((600, 400), "no white pixel"), ((60, 40), "make them equal")])
+@pytest.mark.parametrize(("size", "word"), [((600, 400), "mask is empty"), ((60, 40), "save the mask at")])
 def test_masks_that_cannot_be_used(tmp_path: Path, size: tuple[int, int], word: str) -> None:
     Image.new("L", size).save(tmp_path / "mask.png")
     refused(

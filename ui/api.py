@@ -9,10 +9,10 @@ from PIL import Image
 
 from editworld_core.errors import EditWorldError
 from editworld_core.images import with_settings
+from editworld_core.mask_files import read_mask
 from editworld_core.settings import EditSettings, HandRule, MaskRule, Speed
 from ui import checks
 from ui.choices import settings_from
-from ui.draft import read_mask
 from ui.edit import VISITORS
 from ui.fields import Picture
 from ui.notes import refusal

@@ -6,8 +6,9 @@ from typing import Any
 import gradio as gr
 
 from editworld_core.errors import BadInputError
+from editworld_core.mask_files import read_mask
 from editworld_core.masks import Mask
-from ui.draft import Click, Kind, canvas, read_mask, selection_picture, strokes
+from ui.draft import Click, Kind, canvas, selection_picture, strokes
 from ui.hand_layout import Hand
 from ui.notes import EXPIRED, said, sentence_of, unsaid
 from ui.session import Entry, Session

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from editworld_core.engines.hub import is_hub_id, loading, read_index
-from editworld_core.engines.place import Place, free_memory_gib
+from editworld_core.engines.place import Place, check_memory
 from editworld_core.engines.pocket import MiniLMEncoder, SpaceToDepthCodec, load_pocket_unet
 from editworld_core.engines.protocol import Engine, EngineInfo
 from editworld_core.engines.stable_diffusion import (
@@ -33,7 +33,7 @@ def load(source: str, info: EngineInfo, place: Place, lora: str = "", lora_scale
         EngineUnavailableError: weights are missing, damaged, or of a kind that does not edit by instruction; or there
             is not enough memory.
     """
-    _check_memory(info, place)
+    check_memory(info, place, "engine")
     path = Path(source).expanduser()
     if path.is_file():
         if path.suffix.lower() not in SINGLE_FILES:
@@ -105,24 +105,3 @@ def load_pocket(
     )
     unet = unet.to(place.device, memory_format=torch.channels_last)
     return UNetEngine(info, unet, scheduler, codec, MiniLMEncoder(), device=place.device)
-
-
-def _check_memory(info: EngineInfo, place: Place) -> None:
-    need = {
-        "none": info.memory_gib,
-        "model": info.memory_model_gib or info.memory_gib,
-        "sequential": info.memory_sequential_gib or info.memory_gib,
-    }["none" if place.device == "cpu" else place.offload]
-    if place.dtype == torch.float32 and info.weights != "in this package":
-        need *= 2  # what is stated is for half precision
-    free = free_memory_gib(place.device)
-    if free is not None and need > free:
-        smaller = (
-            "choose a smaller engine"
-            if place.device == "cpu" or place.offload == "sequential"
-            else "take the offload preset 'model' or 'sequential', or choose a smaller engine"
-        )
-        raise EngineUnavailableError(
-            f"{info.id} needs about {need:.0f} GiB of memory and {free:.0f} GiB are free: close other programs, "
-            f"or {smaller}."
-        )

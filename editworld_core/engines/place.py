@@ -6,6 +6,7 @@ from typing import Any, Literal, cast, get_args
 
 import torch
 
+from editworld_core.engines.protocol import EngineInfo
 from editworld_core.errors import BadInputError, EngineUnavailableError
 
 Offload = Literal["none", "model", "sequential"]
@@ -115,3 +116,24 @@ def free_memory_gib(device: str) -> float | None:
     import psutil
 
     return float(psutil.virtual_memory().available / 2**30)
+
+
+def check_memory(info: EngineInfo, place: Place, kind: str) -> None:
+    """Refuse before anything is loaded what ``info`` says cannot fit; ``kind``: "engine", "inpainter".
+
+    Raises:
+        EngineUnavailableError: less memory is free than it needs.
+    """
+    spared = place.offload if place.device != "cpu" else "none"
+    by_preset = {"model": info.memory_model_gib, "sequential": info.memory_sequential_gib}
+    need = by_preset.get(spared) or info.memory_gib
+    if place.dtype == torch.float32 and info.weights != "in this package":
+        need *= 2  # what is stated is for half precision
+    free = free_memory_gib(place.device)
+    if free is not None and need > free:
+        can_spare = place.device != "cpu" and place.offload != "sequential"
+        presets = "take the offload preset 'model' or 'sequential', or " if can_spare else ""
+        raise EngineUnavailableError(
+            f"The {kind} {info.id} needs about {need:.0f} GiB of memory and {free:.0f} GiB are free: close other "
+            f"programs, or {presets}choose a smaller {kind}."
+        )

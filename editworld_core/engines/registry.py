@@ -18,7 +18,7 @@ _loading = Lock()
 _kept: "dict[tuple[str, str, float, Place], Engine]" = {}
 
 # What is stated of memory is counted from the parameters at two bytes each, with what an edit at the native size needs
-# beside them; the first two rows of Stable Diffusion were measured on random weights (python -m benchmarks edit).
+# beside them; it was not measured.
 CATALOGUE = (
     EngineInfo(
         id=POCKET,

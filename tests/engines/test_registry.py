@@ -102,7 +102,7 @@ def test_a_licence_gate_names_what_to_do() -> None:
 
 def test_too_little_memory_names_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     info = next(info for info in CATALOGUE if info.id == "qwen-image-edit")
-    monkeypatch.setattr(loading_module, "free_memory_gib", lambda device: 8.0)
+    monkeypatch.setattr("editworld_core.engines.place.free_memory_gib", lambda device: 8.0)
     with pytest.raises(EngineUnavailableError, match="needs about 60 GiB of memory and 8 GiB are free"):
         loading_module.load("nowhere", info, Place("cpu", torch.bfloat16))
     with pytest.raises(EngineUnavailableError, match="offload preset 'model' or 'sequential'"):

@@ -12,6 +12,7 @@ from PIL import Image
 from stand_in import Squares, noise
 
 from editworld_core.errors import BadInputError
+from editworld_core.mask_files import read_mask
 from editworld_core.masks import mask_iou
 from ui.draft import (
     LONGEST,
@@ -22,7 +23,6 @@ from ui.draft import (
     Strokes,
     boxes,
     canvas,
-    read_mask,
     selection_picture,
     shrink,
     strokes,
