@@ -9,9 +9,11 @@ from torch import Tensor
 
 from editworld_core.engines.pocket import MiniLMEncoder, SpaceToDepthCodec
 from editworld_core.masks import content_words
+from editworld_core.simulation.world import get_dynamic
 from training.config import TrainConfig
 from training.objective import Batch
 from training.pool import PairPool
+from training.unaffected import instruction_of_another, unknown_instruction
 
 NAMES_A_SIDE = re.compile(r"\b(left|right|clockwise|west|east)", re.IGNORECASE)
 
@@ -42,6 +44,9 @@ class Batches:
             for text in texts
         ]
         source, target, mask = (self._pictures(rows, flips, part) for part in ("before", "after", "masks"))
+        for index in np.flatnonzero(rng.random(count) < self.config.data.unaffected):
+            texts[index] = self._instruction_without_effect(rows[index], rng)
+            target[index], mask[index] = source[index], 0
         keep_text, keep_image = self._dropout(rng, count)
         context, pooled, content = (torch.stack(parts) for parts in zip(*map(self.embed, texts), strict=True))
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
@@ -58,6 +63,11 @@ class Batches:
             timesteps=self._timesteps(rng, count),
             noise=torch.randn(cells, generator=generator),
         )
+
+    def _instruction_without_effect(self, row: int, rng: np.random.Generator) -> str:
+        if rng.random() < 0.5:
+            return unknown_instruction(rng)
+        return instruction_of_another(row, self.pool.names, self.pool.phrasings, _is_local, rng)
 
     def _pictures(self, rows: np.ndarray, flips: list[bool], part: str) -> Tensor:
         stack = np.asarray(getattr(self.pool, part)[rows])
@@ -90,3 +100,7 @@ class Batches:
             word = next((w for w in re.finditer(r"[\w'-]+", text) if w.start() <= start < w.end()), None)
             content[position] = float(end > start and word is not None and word.group() in wanted)
         return told.context[0], told.added["class_labels"][0], content
+
+
+def _is_local(dynamic: str) -> bool:
+    return get_dynamic(dynamic).local

@@ -11,23 +11,29 @@ from editworld_core.errors import BadInputError
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """The UNet: ``channels`` of each level, the first without attention; ``heads`` of each attention."""
+    """The UNet: ``channels`` of each level, the first without attention; ``heads`` of each attention; ``detail`` adds
+    ``DetailLayers``."""
 
     channels: tuple[int, ...] = (64, 128, 256)
     layers_per_block: int = 1
     heads: int = 4
     codec_factor: int = 8
+    detail: bool = True
 
 
 @dataclass(frozen=True)
 class DataConfig:
-    """``pairs`` simulated pairs of ``size`` pixels are rendered once; ``dynamics`` empty means all of them."""
+    """``pairs`` simulated pairs of ``size`` pixels are rendered once; ``dynamics`` empty means all of them.
+
+    ``unaffected`` of the draws have an instruction that does not concern the picture, which then stays as it is.
+    """
 
     pairs: int = 16000
     size: int = 256
     seed: int = 0
     dynamics: tuple[str, ...] = ()
     horizontal_flip: bool = True
+    unaffected: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,8 @@ def make_optimizers(unet: torch.nn.Module, config: OptimizerConfig) -> list[torc
     inner = [
         name
         for name, weight in named.items()
-        if weight.ndim in (2, 4) and name.startswith(("down_blocks", "mid_block", "up_blocks"))
+        if weight.ndim in (2, 4)
+        and name.startswith(("down_blocks", "mid_block", "up_blocks", "detail.inner"))
     ]
     if config.matrices == "adamw":
         inner = []

@@ -44,7 +44,8 @@ def open_pool(
     """
     folder.mkdir(parents=True, exist_ok=True)
     names = config.dynamics or dynamic_names()
-    recipe = {**asdict(config), "dynamics": list(names), "photos": len(photos)}
+    rendered = {name: value for name, value in asdict(config).items() if name != "unaffected"}
+    recipe = {**rendered, "dynamics": list(names), "photos": len(photos)}
     _check_recipe(folder / "pool.json", recipe)
     pool = _arrays(folder, config)
     items = folder / "items.jsonl"

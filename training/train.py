@@ -131,17 +131,24 @@ class Trainer:
         self.ema, self.step = state["ema"], state["step"]
 
     def start_from(self, folder: Path) -> None:
-        """Begin with the weights of the engine in ``folder`` instead of none.
+        """Begin with the weights of the engine in ``folder`` instead of none; it may lack the detail layers.
 
         Raises:
             BadInputError: it has another architecture than this run's.
             EngineUnavailableError: it cannot be loaded.
         """
+        import torch
+
         from editworld_core.engines.pocket import load_pocket_unet
 
-        given = load_pocket_unet(folder)
+        given = load_pocket_unet(folder).state_dict()
+        weights = self.unet.state_dict()
+        drawn = sum(self.unet.parts[:2])
+        for name in ("conv_out.weight", "conv_out.bias"):  # without detail layers, only the outputs that draw
+            given[name] = torch.cat([given[name], weights[name][drawn:]])[: len(weights[name])]
+        given = {**{name: weight for name, weight in weights.items() if name.startswith("detail.")}, **given}
         try:
-            self.unet.load_state_dict(given.state_dict())
+            self.unet.load_state_dict(given)
         except RuntimeError as error:
             raise BadInputError(
                 f"The engine in {folder} has another architecture than the configuration: make model: the same."

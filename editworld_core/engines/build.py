@@ -9,7 +9,13 @@ from typing import Any
 
 import torch
 
-from editworld_core.engines.pocket import AFFINE_CHANNELS, MiniLMEncoder, PocketUNet, SpaceToDepthCodec
+from editworld_core.engines.pocket import (
+    AFFINE_CHANNELS,
+    DETAIL_CHANNELS,
+    MiniLMEncoder,
+    PocketUNet,
+    SpaceToDepthCodec,
+)
 
 INDEX: dict[str, Any] = {
     "_class_name": "PocketEngine",
@@ -21,13 +27,15 @@ INDEX: dict[str, Any] = {
 }
 
 
-def build_unet(channels: tuple[int, ...], layers_per_block: int, heads: int, codec_factor: int) -> PocketUNet:
+def build_unet(
+    channels: tuple[int, ...], layers_per_block: int, heads: int, codec_factor: int, detail: bool = True
+) -> PocketUNet:
     """An untrained UNet that gives back its source. Its first level has no attention, all others have."""
     latents = 3 * codec_factor**2
     attended = len(channels) - 1
     unet = PocketUNet(
         in_channels=2 * latents,
-        out_channels=latents + AFFINE_CHANNELS,
+        out_channels=latents + AFFINE_CHANNELS + (DETAIL_CHANNELS if detail else 0),
         block_out_channels=tuple(channels),
         layers_per_block=layers_per_block,
         down_block_types=("DownBlock2D",) + ("CrossAttnDownBlock2D",) * attended,

@@ -3,7 +3,7 @@
 Each part is saved and loaded by diffusers' own code, so a pocket folder looks like any other diffusers folder.
 """
 
-from functools import cached_property
+from functools import cached_property, wraps
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ from editworld_core.errors import EngineUnavailableError
 
 AFFINE_CHANNELS = 12
 """A cell's colour transform: a 3x3 matrix and an offset."""
+DETAIL_CHANNELS = 128
+"""What a cell tells the detail layers about its four quarters, if the UNet has them."""
 
 
 class SpaceToDepthCodec(ModelMixin, ConfigMixin):
@@ -49,11 +51,12 @@ class SpaceToDepthCodec(ModelMixin, ConfigMixin):
 
 
 class PocketUNet(UNet2DConditionModel):
-    """A UNet whose output is *the source, recoloured, plus a residual*.
+    """A UNet whose output is *the source, recoloured, plus a residual, plus detail*.
 
     Its last layer gives, for every cell, an affine transform of colours (as in HDRNet, Gharbi et al. 2017), which is
     interpolated between cells and applied to the source's pixels, and a residual for what is new. With that layer at
     zero the output is the source, so the network never has to learn to copy, and night or snow keep every texture.
+    If the last layer has ``DETAIL_CHANNELS`` more outputs, they go to ``DetailLayers``.
 
     The input is [B, 2 C, h, w], noisy latents and source latents; the output [B, C, h, w] predicts the clean target.
     The network may be in half precision: source and output keep the format of the input, so that no level is lost.
@@ -61,18 +64,85 @@ class PocketUNet(UNet2DConditionModel):
 
     takes_any_format = True  # of the sample, whatever the weights have
 
+    @wraps(UNet2DConditionModel.__init__)
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.parts = [self.config.in_channels // 2, AFFINE_CHANNELS]
+        self.detail = None
+        if self.config.out_channels > sum(self.parts):
+            self.parts.append(DETAIL_CHANNELS)
+            self.detail = DetailLayers(self.config.in_channels // 2)
+
     def forward(self, sample: Tensor, *args: Any, return_dict: bool = True, **kwargs: Any) -> Any:
         source = sample[:, sample.shape[1] // 2 :]
-        raw = super().forward(sample.to(self.dtype), *args, return_dict=False, **kwargs)[0].to(sample.dtype)
-        residual, affine = raw.split([source.shape[1], AFFINE_CHANNELS], dim=1)
-        predicted = recolour(source, affine) + residual
+        raw = super().forward(sample.to(self.dtype), *args, return_dict=False, **kwargs)[0]
+        residual, affine, *told = raw.split(self.parts, dim=1)
+        predicted = recolour(source, affine.to(sample.dtype)) + residual.to(sample.dtype)
+        if self.detail is not None:
+            predicted = predicted + self.detail(*told, source, predicted).to(sample.dtype)
         return UNet2DConditionOutput(sample=predicted) if return_dict else (predicted,)
 
     def start_from_source(self) -> "PocketUNet":
-        """Set the last layer to zero, so that an untrained network gives back its source."""
-        torch.nn.init.zeros_(self.conv_out.weight)
-        torch.nn.init.zeros_(self.conv_out.bias)
+        """Set what adds to the source to zero, so that an untrained network gives it back."""
+        drawn = sum(self.parts[:2])
+        torch.nn.init.zeros_(self.conv_out.weight[:drawn])
+        torch.nn.init.zeros_(self.conv_out.bias[:drawn])
         return self
+
+
+class DetailLayers(torch.nn.Module):
+    """A few convolutions on quarters of the cells: edges and textures that one linear layer a cell cannot draw.
+
+    They see what the UNet tells them, the source, and the UNet's own prediction, to which they add; they begin at zero.
+    """
+
+    width = 64
+    blocks = 3
+
+    def __init__(self, latents: int) -> None:
+        super().__init__()
+        quarter = latents // 4
+        self.first = torch.nn.Conv2d(DETAIL_CHANNELS // 4 + 2 * quarter, self.width, 3, padding=1)
+        self.inner = torch.nn.ModuleList(_DetailBlock(self.width) for _ in range(self.blocks))
+        self.last = torch.nn.Conv2d(self.width, quarter, 3, padding=1)
+        torch.nn.init.zeros_(self.last.weight)
+        torch.nn.init.zeros_(self.last.bias)
+
+    def forward(self, told: Tensor, source: Tensor, predicted: Tensor) -> Tensor:
+        """[B, 128, h, w] and twice [B, C, h, w] to [B, C, h, w]."""
+        parts = [
+            F.pixel_shuffle(told, 2),
+            to_quarters(source.to(told.dtype)),
+            to_quarters(predicted.to(told.dtype)),
+        ]
+        hidden = self.first(torch.cat(parts, 1).contiguous(memory_format=torch.channels_last))
+        for block in self.inner:
+            hidden = block(hidden)
+        return from_quarters(self.last(F.silu(hidden)))
+
+
+class _DetailBlock(torch.nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = torch.nn.GroupNorm(8, width)
+        self.first = torch.nn.Conv2d(width, width, 3, padding=1)
+        self.second = torch.nn.Conv2d(width, width, 3, padding=1)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        inner = self.first(F.silu(self.norm(hidden)))
+        return hidden + self.second(F.silu(inner))
+
+
+def to_quarters(latents: Tensor) -> Tensor:
+    """Cells [B, 3 f², h, w] of ``SpaceToDepthCodec`` to their quarters [B, 3 f² / 4, 2 h, 2 w]."""
+    factor = round((latents.shape[1] / 3) ** 0.5)
+    return F.pixel_unshuffle(F.pixel_shuffle(latents, factor), factor // 2)
+
+
+def from_quarters(quarters: Tensor) -> Tensor:
+    """The inverse of ``to_quarters``."""
+    factor = 2 * round((quarters.shape[1] / 3) ** 0.5)
+    return F.pixel_unshuffle(F.pixel_shuffle(quarters, factor // 2), factor)
 
 
 def recolour(source: Tensor, affine: Tensor) -> Tensor:
