@@ -33,7 +33,7 @@ class Happening:
 class Dynamic:
     """Texts are templates over ``Happening.words``. ``phrasings`` are for training, ``held_out`` never are; both run
     from the plain command to the pure cause. ``local`` dynamics touch a part of the picture; ``photo`` dynamics work
-    on any photograph."""
+    on any photograph. Of what is not ``alone`` there may be two in a scene, and the instruction says which."""
 
     name: str
     category: Category
@@ -44,6 +44,7 @@ class Dynamic:
     held_out: tuple[str, ...]
     local: bool
     photo: bool
+    alone: bool
     stage: Callable[[Stage], Happening]
 
 
@@ -60,6 +61,7 @@ def dynamic(
     held_out: tuple[str, ...],
     local: bool = True,
     photo: bool = False,
+    alone: bool = False,
 ) -> Callable[[Callable[[Stage], Happening]], Callable[[Stage], Happening]]:
     """Register the decorated function as a dynamic under its own name.
 
@@ -74,7 +76,17 @@ def dynamic(
         if len(set(phrasings) | set(held_out)) < 12 or len(set(held_out) - set(phrasings)) < 3:
             raise ValueError(f"{name} needs twelve phrasings, three of them held out")
         REGISTRY[name] = Dynamic(
-            name, category, keywords, before, after, phrasings, held_out, local, photo, stage
+            name,
+            category,
+            keywords,
+            before,
+            after,
+            phrasings,
+            held_out,
+            local,
+            photo,
+            alone or photo or not local,
+            stage,
         )
         return stage
 

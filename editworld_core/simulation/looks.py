@@ -129,8 +129,8 @@ def night(photo: Picture, rng: np.random.Generator) -> Develop:
     small = cv2.morphologyEx(
         grey, cv2.MORPH_TOPHAT, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
     )
-    lamps = smoothstep(0.16, 0.4, small) * smoothstep(0.5, 0.8, grey) * (1 - sky)
-    halo = np.clip(0.9 * lamps + 0.9 * blur(lamps, 0.018 * size), 0, 1)
+    lamps = smoothstep(0.22, 0.5, small) * smoothstep(0.65, 0.92, grey) * (1 - sky)
+    halo = np.clip(0.6 * lamps + 0.7 * blur(lamps, 0.018 * size), 0, 1)
     dark += halo[..., None] * np.array([0.75, 0.5, 0.18], np.float32)
     return lambda t: blend(photo, dark, t)
 
@@ -147,7 +147,7 @@ def snow(photo: Picture, rng: np.random.Generator) -> Develop:
     scene = blend(scene, (0.84, 0.88, 0.93), 0.85 * sky)
     crest = 0.9 - 0.05 * np.sin(5.2 * columns_of(photo) + 0.6) - 0.02 * np.sin(11 * columns_of(photo))
     depth = rows - crest
-    flakes = specks(rng, size, 110, (2.5, 9.5))
+    flakes = specks(rng, size, 50, (2.5, 9.5))
 
     def develop(t: float) -> Picture:
         lain = blend(photo, scene, t)
@@ -182,12 +182,12 @@ def rain(photo: Picture, rng: np.random.Generator) -> Develop:
     wet = smoothstep(0, 0.45, rows_of(photo)[line:] - line / size)
     dull[line:] = blend(dull[line:], mirror * 0.9 + 0.1, 0.75 * np.repeat(wet, size, 1))
     streaks = _streaks(rng, size)
-    return lambda t: blend(blend(photo, dull, t), (0.85, 0.9, 0.97), 0.45 * t * streaks)
+    return lambda t: blend(blend(photo, dull, t), (0.85, 0.9, 0.97), 0.35 * t * streaks)
 
 
 def _streaks(rng: np.random.Generator, size: int) -> Field:
     field = np.zeros((size, size), np.uint8)
-    for x, y, share in rng.random((190, 3)):
+    for x, y, share in rng.random((90, 3)):
         length = (0.04 + 0.07 * share) * size
         x0, y0 = x * 1.2 * size, (y * 1.2 - 0.1) * size
         end = (int(16 * (x0 - 0.16 * length)), int(16 * (y0 + length)))
@@ -262,14 +262,14 @@ def _leaves(rng: np.random.Generator, size: int) -> Picture:
     lie is always the same, only a few falling ones are not."""
     fixed = np.random.default_rng(7)
     layer = np.zeros((size, size, 4), np.float32)
-    for _ in range(52):
+    for _ in range(22):
         along, spread = fixed.random(), fixed.normal(0, 0.055)
         x, y = 0.5 * along * size, (0.03 + 0.12 * (1 - along) + spread) * size
         _leaf(fixed, layer, x, y, fixed.uniform(0.03, 0.05) * size, fixed.uniform(0, 360))
-    for _ in range(120):
+    for _ in range(60):
         x, y = fixed.uniform(0, 1) * size, (1.02 - abs(fixed.normal(0, 0.09))) * size
         _leaf(fixed, layer, x, y, (0.022 + 0.03 * y / size) * size, fixed.uniform(0, 360), 0.6)
-    for _ in range(8):
+    for _ in range(3):
         x, y = rng.uniform(0, size, 2)
         _leaf(rng, layer, x, y, rng.uniform(0.025, 0.04) * size, rng.uniform(0, 360))
     return layer
@@ -318,7 +318,7 @@ def underwater(photo: Picture, rng: np.random.Generator) -> Develop:
 
 def _bubbles(rng: np.random.Generator, size: int) -> Field:
     field = np.zeros((size, size), np.uint8)
-    for x, y, share in rng.random((26, 3)):
+    for x, y, share in rng.random((14, 3)):
         radius = (0.006 + 0.02 * share**2) * size
         centre = np.array([0.15 + 0.1 * (x - 0.5) + 0.7 * (x > 0.5), y]) * size
         cv2.circle(field, tuple(np.rint(centre * 16).astype(int)), int(16 * radius), 90, -1, cv2.LINE_AA, 4)
@@ -343,7 +343,7 @@ def apocalypse(photo: Picture, rng: np.random.Generator) -> Develop:
     fire = np.exp(-(((rows - 0.5) / 0.16) ** 2))
     scorched += (0.22 * fire)[..., None] * np.array([1.0, 0.42, 0.05], np.float32)
     scorched = blend(scorched, (0.1, 0.03, 0.04), np.clip((1 - rows / 0.4) * smoke, 0, 0.7))
-    embers, ash = specks(rng, size, 90, (1.5, 6), 0.5), specks(rng, size, 60, (2, 6), 0.6)
+    embers, ash = specks(rng, size, 35, (1.5, 6), 0.5), specks(rng, size, 20, (2, 6), 0.6)
 
     def develop(t: float) -> Picture:
         scene = blend(blend(photo, scorched, t), (0.3, 0.27, 0.27), 0.5 * t * ash)

@@ -9,17 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from editworld_core.simulation.props import Spot, smooth
-from editworld_core.simulation.sprites import Picture, Sprite, crossfade, flip, load_sprite, stand
+from editworld_core.simulation.props import Spot, find_columns, furnished, smooth
+from editworld_core.simulation.sprites import Picture, Sprite, crossfade, flip, stand
 from editworld_core.simulation.stage import Stage
-
-LANDMARKS = (
-    "rock",
-    "log",
-    "bucket",
-    "suitcase",
-    "tree",
-)  # beside the object in some scenes, and never touched
 
 
 @dataclass(frozen=True)
@@ -30,7 +22,13 @@ class OpenSpot(Spot):
 
 
 def find_open_spot(
-    stage: Stage, *places: str, left: float, right: float, height: float, base: tuple[float, float]
+    stage: Stage,
+    *places: str,
+    left: float,
+    right: float,
+    height: float,
+    base: tuple[float, float],
+    subject: str = "",
 ) -> OpenSpot:
     """A spot in one of the painted ``places``.
 
@@ -38,21 +36,13 @@ def find_open_spot(
         stage: decides by chance.
         places: names of procedural places.
         left, right, height: units around the spot that must lie inside the picture.
-        base: the rows, in units, between which the object stands.
+        base: the rows, in 256ths of the picture, between which the object stands.
+        subject: no bystander is one.
     """
     backdrop = stage.backdrop(*places)
-    unit = stage.size / 256
-    x = stage.chance((left + 4) * unit, stage.size - (right + 4) * unit)
-    row = max(stage.chance(*base), height + 4) * unit
-    picture = backdrop.picture.copy()
-    if stage.chance(0, 1) < 0.3:
-        landmark = load_sprite(stage.choose(LANDMARKS), round(stage.chance(34, 56) * unit))
-        half = landmark.shape[1] * 0.7
-        rooms = ((half, x - left * unit - half), (x + right * unit + half, stage.size - half))
-        free = tuple(room for room in rooms if room[1] > room[0])
-        if free:
-            stand(picture, landmark, stage.chance(*stage.choose(free)), row - 4 * unit)
-    return OpenSpot(picture, backdrop.place, x, row, unit, backdrop.horizon)
+    x, unit = find_columns(stage, left, right)
+    row = max(stage.chance(*base) / 256 * stage.size, (height + 4) * unit)
+    return OpenSpot(furnished(stage, backdrop, subject), backdrop.place, x, row, unit, backdrop.horizon)
 
 
 def tight(sprite: Sprite) -> Sprite:

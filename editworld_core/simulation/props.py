@@ -9,17 +9,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from editworld_core.simulation.sprites import Picture, Sprite, fade, flip, load_sprite, resize, stand
-from editworld_core.simulation.stage import Stage
+from editworld_core.simulation.bystanders import put_bystanders
+from editworld_core.simulation.sprites import Picture, Sprite, fade, resize
+from editworld_core.simulation.stage import Backdrop, Stage
 
 Colour = tuple[float, float, float]
 
 WATER: Colour = (0.62, 0.78, 0.9)
 
-BYSTANDERS = (  # objects that are in some scenes and that no instruction of this project is about
-    *("teddy-bear", "football", "mushroom", "cactus", "bucket", "suitcase"),
-    *("bicycle", "rock", "books", "turtle", "drum", "hedgehog"),
-)
+SMALLEST = 0.8  # of the size that a dynamic asks for: subjects stand nearer or farther
 
 
 @dataclass(frozen=True)
@@ -41,35 +39,55 @@ class Spot:
         return round(units * self.unit)
 
 
-def find_spot(stage: Stage, *places: str, left: float, right: float, height: float) -> Spot:
+def find_spot(
+    stage: Stage, *places: str, left: float, right: float, height: float, subject: str = ""
+) -> Spot:
     """A spot whose surroundings of ``left``, ``right`` and ``height`` units lie inside the picture.
 
-    In three scenes of ten a bystander stands outside these surroundings, where there is room.
+    Bystanders other than the ``subject`` may stand outside these surroundings.
     """
     anywhere = stage.chance(0, 1) < 0.35
     backdrop = stage.backdrop() if anywhere else stage.backdrop(*places)
+    x, unit = find_columns(stage, left, right)
+    lowest = 246 / 256 * stage.size
+    margin = 4 / 256 * stage.size
+    highest = min(
+        max(backdrop.horizon + 4.5 * margin, height * unit + margin, 0.62 * stage.size), lowest - margin
+    )
+    picture = furnished(stage, backdrop, subject)
+    return Spot(picture, backdrop.place, x, stage.chance(highest, lowest), unit)
+
+
+def find_columns(stage: Stage, left: float, right: float) -> tuple[float, float]:
+    """Where the subject stands, and the unit it is measured in, both in pixels.
+
+    Its surroundings of ``left`` and ``right`` units lie inside the picture, or the stage's half of it.
+    """
     unit = stage.size / 256
-    x = stage.chance((left + 4) * unit, stage.size - (right + 4) * unit)
-    lowest = 246 * unit
-    highest = min(max(backdrop.horizon + 18 * unit, (height + 4) * unit, 0.66 * stage.size), lowest - 4)
-    base = stage.chance(highest, lowest)
+    first, last = 4 * unit, stage.size - 4 * unit
+    if stage.half is None:
+        unit *= stage.chance(SMALLEST, 1)
+    else:
+        first, last = (first, stage.size / 2) if stage.half.side == "left" else (stage.size / 2, last)
+        unit *= min(1.0, (last - first) / ((left + right) * unit)) * stage.half.scale
+    lowest = first + left * unit
+    x = stage.chance(lowest, max(lowest, last - right * unit))
+    stage.notes.columns = (x - left * unit, x + right * unit)
+    return x, unit
+
+
+def furnished(stage: Stage, backdrop: Backdrop, subject: str) -> Picture:
+    """The scene around the subject, [H, W, 3]: the ``backdrop`` and the bystanders.
+
+    Of two subjects of a kind the second brings the bystanders, since it knows where the first stands.
+    """
     picture = backdrop.picture.copy()
-    if stage.chance(0, 1) < 0.3:
-        _put_bystander(stage, picture, (x - left * unit, x + right * unit), base, unit)
-    return Spot(picture, backdrop.place, x, base, unit)
-
-
-def _put_bystander(
-    stage: Stage, picture: Picture, taken: tuple[float, float], base: float, unit: float
-) -> None:
-    bystander = load_sprite(stage.choose(BYSTANDERS), round(stage.chance(34, 58) * unit))
-    if stage.chance(0, 1) < 0.5:
-        bystander = flip(bystander)
-    half = bystander.shape[1] * 0.7
-    rooms = ((half, taken[0] - half), (taken[1] + half, picture.shape[1] - half))
-    free = [room for room in rooms if room[1] > room[0]]
-    if free:
-        stand(picture, bystander, stage.chance(*stage.choose(free)), base + stage.chance(-8, 4) * unit)
+    if stage.half is None:
+        put_bystanders(stage, picture, backdrop.horizon, [stage.notes.columns], subject)
+    elif stage.half.scenery is not None:
+        taken = [stage.half.taken, stage.notes.columns]
+        put_bystanders(stage, picture, backdrop.horizon, taken, subject)
+    return picture
 
 
 def _disc(
@@ -215,7 +233,7 @@ def smooth(t: float, start: float = 0.0, end: float = 1.0) -> float:
 
 def glass(height: int, colour: Colour, level: float) -> Sprite:
     """A drinking glass ``height`` pixels high, filled to ``level`` in 0..1 with a drink of ``colour``."""
-    fine = 2 * height
+    fine = 2 * max(height, 12)
     width = round(0.66 * fine)
     out = np.zeros((fine, width, 4), np.float32)
     rim, foot, lip = width / 2 - 4, width * 0.36, 0.055 * fine
@@ -230,7 +248,9 @@ def glass(height: int, colour: Colour, level: float) -> Sprite:
         corners = [(width / 2 - a, y0), (width / 2 + a, y0), (width / 2 + b, y1), (width / 2 - b, y1)]
         cv2.fillConvexPoly(layer, np.rint(corners).astype(np.int32), 255)
         for y, wide in ((y0, a), (y1, b)):
-            cv2.ellipse(layer, (width // 2, round(y)), (round(wide), round(lip * 0.7)), 0, 0, 360, 255, -1)
+            cv2.ellipse(
+                layer, (width // 2, round(y)), (max(0, round(wide)), round(lip * 0.7)), 0, 0, 360, 255, -1
+            )
         return layer
 
     def lay(layer: NDArray[np.uint8], paint: Colour, alpha: float) -> None:
@@ -245,7 +265,7 @@ def glass(height: int, colour: Colour, level: float) -> Sprite:
         surface = bottom - 0.05 * fine - level * (0.86 * fine - lip)
         lay(body(surface, bottom - 0.05 * fine, 0.035 * fine), colour, 0.97)
         skin = np.zeros((fine, width), np.uint8)
-        axes = (round(half(surface) - 0.035 * fine), round(lip * 0.7))
+        axes = (max(0, round(half(surface) - 0.035 * fine)), round(lip * 0.7))
         cv2.ellipse(skin, (width // 2, round(surface)), axes, 0, 0, 360, 255, -1)
         lay(skin, blend(colour, (1.0, 1.0, 1.0), 0.25), 1.0)
     edge = np.zeros((fine, width), np.uint8)
@@ -270,7 +290,7 @@ def glass(height: int, colour: Colour, level: float) -> Sprite:
         2 * thick,
     )
     lay(shine, (1, 1, 1), 0.5)
-    return resize(out, round(width / 2), height)
+    return resize(out, round(width * height / fine), height)
 
 
 DRINKS: dict[str, Colour] = {

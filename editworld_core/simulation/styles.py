@@ -26,7 +26,7 @@ def century(photo: Picture, rng: np.random.Generator) -> Develop:
     burnt = vignette(photo) + 0.12 * noise(rng, size, size, 3, 3)
     sepia = blend(sepia, (0.3, 0.2, 0.11), smoothstep(0, 1, burnt) * np.float32(0.72))
     damage = np.zeros((size, size), np.uint8)
-    for x, y, length, lean in rng.random((9, 4)):
+    for x, y, length, lean in rng.random((4, 4)):
         start = (int(16 * x * size), int(16 * y * size))
         end = (
             int(start[0] + 16 * (lean - 0.5) * 0.1 * size),
@@ -38,7 +38,7 @@ def century(photo: Picture, rng: np.random.Generator) -> Develop:
     )
     crease = np.exp(-(((columns_of(photo) - 0.62 + 0.08 * rows_of(photo)) * size / 1.1) ** 2))
     marks = np.maximum(marks, 0.75 * crease)
-    return lambda t: blend(blend(photo, sepia, t), (0.93, 0.87, 0.74), 0.75 * t * marks)
+    return lambda t: blend(blend(photo, sepia, t), (0.93, 0.87, 0.74), 0.55 * t * marks)
 
 
 def pixel_art(photo: Picture, rng: np.random.Generator) -> Develop:

@@ -70,7 +70,7 @@ def _puffed(face: Sprite, t: float) -> Sprite:
 )
 def inflate_cheeks(stage: Stage) -> Happening:
     """The cheeks of a face swell."""
-    subject = stage.choose(("cat", "hamster", "pig"))
+    subject = stage.choose(("cat", "hamster", "pig", "rabbit", "mouse", "panda"))
     height = stage.chance(80, 102)
     half = 1.15 * height
     spot = find_spot(stage, "meadow", "room", "garden", "beach", left=half, right=half, height=1.3 * height)
@@ -115,12 +115,17 @@ def inflate_cheeks(stage: Stage) -> Happening:
 )
 def grow_gigantic(stage: Stage) -> Happening:
     """A small thing grows to two and a quarter times its size."""
-    subject = stage.choose(("mushroom", "strawberry", "apple"))
+    subject = stage.choose(("mushroom", "strawberry", "apple", "pear", "tomato", "pineapple"))
     height = stage.chance(62, 80)
     growth = 2.25
     half = 0.55 * growth * height
     spot = find_spot(
-        stage, "meadow", "garden", "forest", "table", left=half, right=half, height=growth * height
+        stage,
+        *("meadow", "garden", "forest", "table"),
+        left=half,
+        right=half,
+        height=growth * height,
+        subject=subject,
     )
     giant = load_sprite(subject, spot.px(growth * height))
 
@@ -163,7 +168,7 @@ def grow_gigantic(stage: Stage) -> Happening:
 )
 def shrink_tiny(stage: Stage) -> Happening:
     """A big thing shrinks to three tenths of its size, standing where it stood."""
-    subject = stage.choose(("elephant", "hippopotamus", "tractor"))
+    subject = stage.choose(("elephant", "hippopotamus", "tractor", "rhinoceros", "bus"))
     height = stage.chance(100, 130)
     half = 0.85 * height
     spot = find_open_spot(stage, *OUTDOORS, left=half, right=half, height=height, base=(190, 244))
@@ -181,6 +186,8 @@ STRETCHES = {  # the columns, as shares of the width, that are drawn out; what i
     "car": (0.42, 0.56),
     "van": (0.46, 0.6),
     "dog": (0.33, 0.41),
+    "taxi": (0.42, 0.56),
+    "bus": (0.4, 0.5),
 }
 
 

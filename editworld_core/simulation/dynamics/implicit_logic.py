@@ -257,6 +257,9 @@ MEALS = (
     ("dog", "cake", 1.0),
     ("rabbit", "carrot", 1.0),
     ("mouse", "cheese", 0.8),
+    ("cat", "fish", 1.0),
+    ("monkey", "banana", 1.1),
+    ("pig", "watermelon", 1.0),
 )  # eater, meal, the eater's size
 
 
@@ -294,7 +297,14 @@ def eat_food(stage: Stage) -> Happening:
     eater, subject, share = stage.choose(MEALS)
     height = stage.chance(82, 105)
     left, right = 0.6 * height, 1.75 * height
-    spot = find_spot(stage, "garden", "kitchen", "room", "meadow", left=left, right=right, height=height)
+    spot = find_spot(
+        stage,
+        *("garden", "kitchen", "room", "meadow"),
+        left=left,
+        right=right,
+        height=height,
+        subject=subject,
+    )
     food = load_sprite(subject, spot.px(height))
     animal = load_sprite(eater, spot.px(share * height))
     ground = spot.empty()

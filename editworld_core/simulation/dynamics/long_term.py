@@ -50,14 +50,14 @@ from editworld_core.simulation.stage import Stage
 )
 def wilt_flower(stage: Stage) -> Happening:
     """A rose or a tulip becomes a wilted flower."""
-    subject = stage.choose(("rose", "tulip"))
+    subject = stage.choose(("rose", "tulip", "sunflower"))
     height = stage.chance(105, 150)
     spot = find_spot(
         stage, "meadow", "garden", "hills", "table", left=0.5 * height, right=0.5 * height, height=height
     )
     fresh = load_sprite(subject, spot.px(height))
     wilted = load_sprite("wilted-flower", spot.px(0.86 * height))
-    brown = (0.62, 0.36, 0.3) if subject == "rose" else (0.62, 0.34, 0.55)
+    brown = {"rose": (0.62, 0.36, 0.3), "tulip": (0.62, 0.34, 0.55), "sunflower": (0.6, 0.42, 0.14)}[subject]
     wilted = tint(wilted, brown, 0.75)
 
     def frame(t: float) -> Picture:
@@ -129,6 +129,7 @@ AGED = {"boy": "old-man", "man": "old-man", "girl": "old-woman", "woman": "old-w
         "the hair of the {subject} turns grey with age",
         "picture the {subject} at the age of eighty",
     ),
+    alone=True,
 )
 def grow_old(stage: Stage) -> Happening:
     """A young face becomes an old one on the same shoulders."""

@@ -217,10 +217,17 @@ def melt_ice(stage: Stage) -> Happening:
 )
 def burn_wood(stage: Stage) -> Happening:
     """A log, a chair or a crate chars and stands in flames."""
-    subject = stage.choose(("log", "chair", "crate"))
+    subject = stage.choose(("log", "chair", "crate", "door", "basket"))
     height = stage.chance(72, 98)
-    half = 0.75 * height
-    spot = find_spot(stage, "meadow", "forest", "beach", "garden", left=half, right=half, height=1.5 * height)
+    half = 0.95 * height
+    spot = find_spot(
+        stage,
+        *("meadow", "forest", "beach", "garden"),
+        left=half,
+        right=half,
+        height=1.5 * height,
+        subject=subject,
+    )
     wood = load_sprite(subject, spot.px(height))
     fire = load_sprite("fire", spot.px(1.45 * height))
     embers = load_sprite("fire", spot.px(0.5 * height))

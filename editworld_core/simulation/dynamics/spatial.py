@@ -56,7 +56,7 @@ INDOORS = ("room", "table", "kitchen")
 )
 def turn_around(stage: Stage) -> Happening:
     """A thing with a front turns until it faces the other way."""
-    subject = stage.choose(("truck", "cow", "duck"))
+    subject = stage.choose(("truck", "cow", "duck", "horse", "sheep", "pig"))
     height = stage.chance(95, 125)
     half = 0.62 * height
     spot = find_open_spot(stage, *OUTDOORS, "street", left=half, right=half, height=height, base=(190, 244))
@@ -104,11 +104,20 @@ def turn_around(stage: Stage) -> Happening:
 )
 def turn_upside_down(stage: Stage) -> Happening:
     """A thing is turned by half a turn and stands on its head."""
-    subject, name = stage.choose((("chair", "chair"), ("teddy bear", "teddy-bear"), ("trophy", "trophy")))
+    subject = stage.choose(("chair", "teddy bear", "trophy", "potted plant"))
     height = stage.chance(100, 135)
     half = 0.6 * height
-    spot = find_open_spot(stage, *INDOORS, "garden", left=half, right=half, height=height, base=(190, 244))
-    upright = load_sprite(name, spot.px(height))
+    spot = find_open_spot(
+        stage,
+        *INDOORS,
+        "garden",
+        left=half,
+        right=half,
+        height=height,
+        base=(190, 244),
+        subject=subject,
+    )
+    upright = load_sprite(subject.replace(" ", "-"), spot.px(height))
     head_down = np.ascontiguousarray(upright[::-1, ::-1])
 
     def frame(t: float) -> Picture:
@@ -167,16 +176,25 @@ def _tipped(picture: Picture, spot: OpenSpot, sprite: Sprite, degrees: float, si
         "the {subject} gets a shove and ends up lying to the {side}",
         "the {subject} keels over to the {side}",
     ),
+    alone=True,
 )
 def fall_over(stage: Stage) -> Happening:
     """A thing tips over its lower edge and lies on the side that the words name."""
-    subject = stage.choose(("vase", "fire extinguisher", "cactus"))
+    subject = stage.choose(("vase", "fire extinguisher", "cactus", "clock", "trophy"))
     side, sign = stage.choose((("left", -1), ("right", 1)))
     height = stage.chance(95, 118)
     near, far = 0.45 * height, 1.4 * height
     left, right = (far, near) if side == "left" else (near, far)
     spot = find_open_spot(
-        stage, *INDOORS, "garden", "desert", left=left, right=right, height=height, base=(190, 240)
+        stage,
+        *INDOORS,
+        "garden",
+        "desert",
+        left=left,
+        right=right,
+        height=height,
+        base=(190, 240),
+        subject=subject,
     )
     sprite = load_sprite(subject.replace(" ", "-"), spot.px(height))
 
@@ -222,10 +240,13 @@ def fall_over(stage: Stage) -> Happening:
 )
 def walk_away(stage: Stage) -> Happening:
     """Somebody walks away: perspective scales size and height below the horizon alike."""
-    subject, name = stage.choose((("camel", "camel"), ("man", "man-walking"), ("dog", "dog")))
+    subject = stage.choose(("camel", "man", "woman", "dog", "sheep", "goat"))
+    name = f"{subject}-walking" if subject in ("man", "woman") else subject
     height = stage.chance(110, 140)
     half = 0.6 * height
-    spot = find_open_spot(stage, *OUTDOORS, left=half, right=half, height=height, base=(225, 246))
+    spot = find_open_spot(
+        stage, *OUTDOORS, left=half, right=half, height=height, base=(225, 246), subject=subject
+    )
     (near,) = either_way(stage, [load_sprite(name, spot.px(height))])
 
     def frame(t: float) -> Picture:

@@ -19,8 +19,9 @@ def _find_vocation(stage: Stage, vocation: str, *places: str) -> Happening:
     height = stage.chance(115, 165)
     half = 0.52 * height
     spot = find_spot(stage, *places, left=half, right=half, height=height)
-    person = load_sprite(f"{subject}-bust", spot.px(height))
-    professional = load_sprite(f"{vocation}-{subject}", spot.px(height))
+    skin = stage.choose(("", "-dark"))
+    person = load_sprite(f"{subject}-bust{skin}", spot.px(height))
+    professional = load_sprite(f"{vocation}-{subject}{skin}", spot.px(height))
     he, his = PRONOUNS[subject]
     words = {"subject": subject, "he": he, "his": his, "place": spot.place}
     return Happening(becoming(spot, person, professional), words)
@@ -241,6 +242,7 @@ def _recolour(sprite: Sprite, order: tuple[int, int, int]) -> Sprite:
         "the child turns three and there is a party",
         "all the friends come to sing happy birthday",
     ),
+    alone=True,
 )
 def celebrate_birthday(stage: Stage) -> Happening:
     """A cake gets candles, and balloons rise to its left and its right."""

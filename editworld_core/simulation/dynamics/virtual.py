@@ -94,7 +94,7 @@ def _beam(picture: Picture, x: float, top: float, bottom: float, half: float, st
 )
 def invade_from_space(stage: Stage) -> Happening:
     """Three flying saucers stand above the scene and throw a green light."""
-    subject = stage.choose(("house", "cow", "tree"))
+    subject = stage.choose(("house", "cow", "tree", "horse", "castle", "sheep"))
     height = stage.chance(55, 85)
     spot = find_spot(
         stage, "meadow", "hills", "street", "desert", left=0.6 * height, right=0.6 * height, height=height
@@ -271,7 +271,7 @@ def enter_fairy_tale(stage: Stage) -> Happening:
 )
 def become_robot(stage: Stage) -> Happening:
     """An animal becomes a robot."""
-    subject = stage.choose(("cat", "dog", "bear"))
+    subject = stage.choose(("cat", "dog", "bear", "fox", "panda", "lion"))
     height = stage.chance(100, 145)
     half = 0.62 * height
     spot = find_spot(stage, "room", "street", "garden", "meadow", left=half, right=half, height=height)
