@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from editworld_core.errors import BadInputError, EditWorldError
 
-COMMANDS = ("simulate", "pairs", "text", "export", "import_data", "video")
+COMMANDS = ("simulate", "pairs", "text", "export", "import_data", "report", "video")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
