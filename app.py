@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -18,8 +19,11 @@ import gradio as gr
 from editworld_core.engines.registry import EngineRow, engine_rows, load_engine
 from editworld_core.errors import EditWorldError
 from ui.api import edit_endpoint, think_endpoint
+from ui.data import data_tab
+from ui.data_session import data_sets
 from ui.edit import edit_tab
 from ui.examples import FOLDER as EXAMPLES
+from ui.recheck import RECHECK_CSS, recheck_tab
 from ui.studio import Editor, OwnEngine, Studio
 from ui.theme import CSS, FAVICON, HEADER, make_theme
 
@@ -31,6 +35,7 @@ def build_app(
     rows: Sequence[EngineRow] | None = None,
     load: Callable[[], object] = lambda: load_engine("pocket"),
     own: OwnEngine | None = None,
+    data: Path | None = None,
     **more: Any,
 ) -> gr.Blocks:
     """The page, its engine already loading.
@@ -40,6 +45,7 @@ def build_app(
         rows: the engines to offer; None takes the registry's.
         load: makes the default engine ready.
         own: one more engine, which the page opens with.
+        data: a folder under which the data sets of the Sample data tab stay, and whose data sets may be rechecked.
         more: goes to the ``Studio``.
     """
     if editor is None:
@@ -49,7 +55,13 @@ def build_app(
     studio = Studio(editor, rows or engine_rows(), load, own, **more)
     with gr.Blocks(title="EditWorld", analytics_enabled=False, delete_cache=(3600, 3600)) as page:
         gr.HTML(HEADER, padding=False)
-        edit_tab(studio)
+        with gr.Tabs(elem_id="tabs"):
+            with gr.Tab("Edit", id="edit"):
+                edit_tab(studio)
+            with gr.Tab("Sample data", id="data"):
+                made = data_tab(data)
+            with gr.Tab("Recheck", id="recheck") as recheck:
+                recheck_tab(recheck, data, made, data_sets)
         edit_endpoint(studio)
         think_endpoint(studio)
     studio.start()
@@ -60,7 +72,7 @@ def launch(page: gr.Blocks, **options: Any) -> tuple[Any, str, str]:
     """Serve ``page``; ``options`` go to ``gr.Blocks.launch``."""
     return page.launch(
         theme=make_theme(),
-        css=CSS,
+        css=CSS + RECHECK_CSS,
         favicon_path=FAVICON,
         footer_links=["api"],
         run_history=False,
@@ -94,6 +106,12 @@ def _arguments() -> argparse.Namespace:
         default="offline",
         help="offline, server, server+image, local, or a language model's folder",
     )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        metavar="DIR",
+        help="folder of data sets: what is made on the page stays there, and can be rechecked",
+    )
     parser.add_argument("--host", help="address to serve on (127.0.0.1)")
     parser.add_argument("--port", type=int, help="port to serve on (7860)")
     given = parser.parse_args()
@@ -115,7 +133,7 @@ def main() -> int:
         think_by = partial(
             think, backend=given.think if given.think == "offline" else load_thinker(given.think)
         )
-        page = build_app(own=own, think=think_by, sends=SENDS.get(given.think, ""))
+        page = build_app(own=own, data=given.data, think=think_by, sends=SENDS.get(given.think, ""))
     except EditWorldError as error:
         print(error, file=sys.stderr)
         return 1

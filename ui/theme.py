@@ -49,6 +49,7 @@ CSS = """
 .dark .masthead h1 b { color: var(--primary-400); }
 .masthead p { margin: 2px 0 0; color: var(--body-text-color-subdued); }
 .masthead svg { flex: none; }
+#tabs > .tabitem { padding: 14px 0 0; border: 0; } /* the page's own width, not a box in it */
 #slider { contain: inline-size; } /* or a wide picture would widen a narrow page */
 #overlay img { max-height: 360px; }
 #think { font-weight: 600; font-size: .95rem; white-space: nowrap; padding-left: 8px; padding-right: 8px; }
@@ -91,6 +92,17 @@ CSS = """
 #history .grid-wrap, .example-shelf .grid-wrap { min-height: 0; max-height: none; height: auto; }
 #history .caption-label, .example-shelf .caption-label { left: 0; right: 0; bottom: 0; max-width: none;
   border: 0; border-radius: 0; text-align: left; white-space: normal; line-height: 1.25; padding: 5px 8px; }
+.chips { display: flex; flex-wrap: wrap; gap: 6px; font-size: .875rem; }
+.chips span { padding: 3px 10px; border-radius: 999px; border: 1px solid var(--border-color-primary);
+  background: var(--block-background-fill); color: var(--body-text-color-subdued); }
+.chips b { color: var(--primary-600); margin-left: 3px; }
+.dark .chips b { color: var(--primary-400); }
+#pairs .grid-wrap { min-height: 0; max-height: 640px; }
+#pairs .grid-container { grid-template-columns: repeat(auto-fill, minmax(min(280px, 100%), 1fr)); }
+#pairs .thumbnail-item { aspect-ratio: auto; }
+#pairs .thumbnail-item > img { height: auto; }
+#pairs .caption-label { left: 0; right: 0; bottom: 0; max-width: none; border: 0; border-radius: 0;
+  text-align: left; white-space: normal; line-height: 1.25; padding: 5px 8px; }
 footer .divider { display: none; }
 @media (max-width: 640px) {
   .gradio-container { padding: 8px !important; }

@@ -1,28 +1,19 @@
-"""Human recheck (PAPER section 4): verdicts on triplets, in a log that only grows.
+"""Human recheck (PAPER section 4): a reviewer at work on a data set.
 
-``recheck.jsonl`` in the data set's folder has one event a line: who, when, and what was before and after. Nothing
-else is changed, so the state is the replay of the log, any verdict can be undone, and the manifest stays what the
-machine made. Kinds of event:
-
-    claim      a reviewer has the item until a time; nobody else is offered it before
-    skip       a reviewer passes the item on
-    accept, drop                 decide an item
-    rewrite, category, mask      change an item without deciding it
-    undo       takes back the event on the line that it names
-
-Any number of reviewers, in as many processes, may work at once: what is read and what is appended belong together
-under a lock, so two are never offered the same item, and a verdict on what another reviewer holds is refused.
+The verdicts go into a log that only grows (``recheck_log``). Any number of reviewers, in as many processes, may work
+at once: what is read and what is appended belong together under a lock, so two are never offered the same item, and a
+verdict on what another reviewer holds is refused.
 """
 
 import hashlib
 import json
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,6 +21,16 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from editworld_core.categories import Category
+from editworld_core.datagen.recheck_log import (
+    FIELDS,
+    LOG,
+    Event,
+    Log,
+    apply,
+    parse_events,
+    read_events,
+    read_log,
+)
 from editworld_core.datagen.records import (
     MANIFEST,
     encode_png,
@@ -42,42 +43,11 @@ from editworld_core.datagen.triplet import Triplet
 from editworld_core.errors import BadInputError, EditWorldError
 from editworld_core.images import check_instruction
 
-LOG = "recheck.jsonl"
+__all__ = ["Event", "Log", "Progress", "Recheck", "apply", "check_reviewer", "read_events", "read_log"]
+
 LOCK = ".recheck.lock"
 CLAIM_SECONDS = 900.0  # how long an item waits for a reviewer who does nothing
 LONGEST_NAME = 60
-# Which field of a triplet each verdict sets.
-FIELDS = {
-    "accept": "recheck",
-    "drop": "recheck",
-    "rewrite": "instruction",
-    "category": "category",
-    "mask": "mask",
-}
-
-
-@dataclass(frozen=True)
-class Event:
-    """One line of the log.
-
-    Attributes:
-        line: its number from 1.
-        kind: ``claim``, ``skip``, ``undo``, or a key of ``FIELDS``.
-        item: the id of the triplet.
-        old, new: the value of the field before and after; None for a claim or a skip.
-        until: when a claim ends.
-        undoes: the line that an undo takes back.
-    """
-
-    line: int
-    kind: str
-    item: str
-    reviewer: str
-    time: datetime
-    old: str | None = None
-    new: str | None = None
-    until: datetime | None = None
-    undoes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -85,7 +55,7 @@ class Progress:
     """How far the recheck is: every triplet is accepted, dropped or left; ``held`` of those left are with reviewers.
 
     ``mine`` counts the decisions in force of the reviewer who asks; ``changed`` the triplets with a rewritten
-    instruction, another category or another mask.
+    instruction, another category or another mask; ``again`` those dropped to be made again, not yet replaced.
     """
 
     total: int
@@ -95,99 +65,7 @@ class Progress:
     held: int
     mine: int
     changed: int
-
-
-@dataclass
-class Log:
-    """The state that the log's events add up to."""
-
-    verdicts: dict[tuple[str, str], list[Event]] = field(default_factory=dict)  # by item and field, in force
-    claims: dict[str, Event] = field(default_factory=dict)
-    skips: dict[str, set[str]] = field(default_factory=dict)  # items by reviewer
-    lines: dict[int, Event] = field(default_factory=dict)  # verdicts in force, by line, oldest first
-
-    def take(self, event: Event) -> None:
-        """Let the next event happen."""
-        if event.kind == "claim":
-            self.claims[event.item] = event
-            self.skips.get(event.reviewer, set()).discard(event.item)
-        elif event.kind == "skip":
-            self.claims.pop(event.item, None)
-            self.skips.setdefault(event.reviewer, set()).add(event.item)
-        elif event.kind == "undo":
-            undone = self.lines.pop(event.undoes or 0, None)
-            if undone is not None:
-                self.verdicts[undone.item, FIELDS[undone.kind]].remove(undone)
-        else:
-            self.lines[event.line] = event
-            self.verdicts.setdefault((event.item, FIELDS[event.kind]), []).append(event)
-            if FIELDS[event.kind] == "recheck":
-                self.claims.pop(event.item, None)
-
-    def effective(self, triplet: Triplet) -> Triplet:
-        """The triplet as its reviewers left it; ``recheck`` is ``accept``, ``drop``, or None while undecided."""
-        changes: dict[str, Any] = {}
-        for name in ("recheck", "instruction", "category", "mask"):
-            events = self.verdicts.get((triplet.id, name))
-            if events:
-                changes[name] = events[-1].new
-        if "category" in changes:
-            changes["category"] = Category(changes["category"])
-        return replace(triplet, **changes) if changes else triplet
-
-    def verdict(self, triplet: Triplet) -> str | None:
-        """``accept``, ``drop``, or None while it is undecided."""
-        events = self.verdicts.get((triplet.id, "recheck"))
-        verdict = events[-1].new if events else triplet.recheck
-        return verdict if verdict in ("accept", "drop") else None
-
-    def decider(self, item: str) -> Event | None:
-        """The event that decided the item, if one did."""
-        events = self.verdicts.get((item, "recheck"))
-        return events[-1] if events else None
-
-    def holder(self, item: str, now: datetime) -> str | None:
-        """Who has the item now."""
-        claim = self.claims.get(item)
-        return claim.reviewer if claim is not None and claim.until is not None and claim.until > now else None
-
-
-def read_log(folder: Path) -> Log:
-    """The state of the recheck of a data set; empty where there was none. A torn last line is left out.
-
-    Raises:
-        BadInputError: a line is damaged.
-    """
-    log = Log()
-    for event in read_events(folder):
-        log.take(event)
-    return log
-
-
-def read_events(folder: Path) -> Iterator[Event]:
-    """The audit log, oldest first.
-
-    Raises:
-        BadInputError: a line is damaged.
-    """
-    try:
-        lines = (folder / LOG).read_bytes()
-    except FileNotFoundError:
-        return
-    yield from _events(folder, lines, 0)
-
-
-def apply(triplets: Iterable[Triplet], log: Log, *, accepted_only: bool = False) -> Iterator[Triplet]:
-    """The triplets that count after the recheck, with what reviewers changed in them.
-
-    Args:
-        triplets: of the manifest.
-        log: of ``read_log``.
-        accepted_only: leave out what is undecided, not only what is dropped.
-    """
-    for triplet in map(log.effective, triplets):
-        if triplet.recheck == "accept" or (triplet.recheck != "drop" and not accepted_only):
-            yield triplet
+    again: int
 
 
 class Recheck:
@@ -226,14 +104,31 @@ class Recheck:
         self._read_manifest()
         self._catch_up()
 
-    def next(self) -> Triplet | None:
+    def items(self) -> list[Triplet]:
+        """All triplets as their reviewers left them, in the order of work: first those made without an instruction."""
+        with self._at_log():
+            return [self._log.effective(triplet) for triplet in self._triplets.values()]
+
+    def history(self, item: str) -> list[Event]:
+        """The verdicts in force on the triplet, oldest first."""
+        return self._log.history(item)
+
+    def is_free(self, item: str) -> bool:
+        """Whether no other reviewer has the triplet now."""
+        with self._at_log() as now:
+            return self._log.holder(item, now) in (None, self.reviewer)
+
+    def next(self, wanted: Callable[[Triplet], bool] = lambda triplet: True) -> Triplet | None:
         """The first undecided triplet that nobody else has, claimed; None when there is none.
 
-        A triplet that this reviewer holds already comes first, one that they skipped last.
+        A triplet that this reviewer holds already comes first, then those made without an instruction, and last what
+        they skipped.
+
+        Args:
+            wanted: only triplets, as their reviewers left them, of which this is true.
         """
         with self._at_log() as now:
-            self._read_manifest()
-            free = [item for item in self._triplets if self._is_free(item, now)]
+            free = [item for item in self._triplets if self._is_free(item, now) and wanted(self.get(item))]
             skipped = self._log.skips.get(self.reviewer, set())
             mine = (item for item in free if self._log.holder(item, now) == self.reviewer)
             fresh = (item for item in free if item not in skipped)
@@ -249,6 +144,12 @@ class Recheck:
             self._refuse_held(item, now)
             self._append(now, self._claim(item, now))
             return self.get(item)
+
+    def release(self, item: str) -> None:
+        """Put the triplet back without a verdict, for others to take; nothing happens if this reviewer has it not."""
+        with self._at_log() as now:
+            if self._log.holder(item, now) == self.reviewer:
+                self._append(now, {**self._claim(item, now), "until": now.isoformat()})
 
     def get(self, item: str) -> Triplet:
         """The triplet as its reviewers left it, without claiming it."""
@@ -273,6 +174,34 @@ class Recheck:
         """Leave it out of the data set; its files stay."""
         with self._at_log() as now:
             return self._give(now, item, "drop", "drop")
+
+    def regenerate(self, item: str) -> Triplet:
+        """Leave it out and have it made again.
+
+        A simulated scene is made again at once, with another scene seed: the new triplet is claimed and returned. Any
+        other is noted with its instruction, for ``Log.wanted_again`` to list, and returned as dropped.
+
+        Raises:
+            EditWorldError: another process is adding to the data set.
+        """
+        from editworld_core.datagen.recheck_again import add_another_scene  # loads the simulator
+
+        with self._at_log() as now:
+            self._refuse_held(item, now)
+            self._refuse_overtaken(item)
+            triplet = self.get(item)
+            new = add_another_scene(self.folder, triplet)
+            line = {
+                "event": "regenerate",
+                "id": item,
+                "old": triplet.recheck,
+                "new": "drop",
+                "instruction": triplet.instruction,
+                "replacement": new,
+            }
+            self._append(now, line, *([self._claim(new, now)] if new else []))
+            self._read_manifest()
+            return self.get(new or item)
 
     def rewrite(self, item: str, instruction: str) -> Triplet:
         """Give it another instruction, at most 500 characters on one line."""
@@ -299,13 +228,18 @@ class Recheck:
             return self._give(now, item, "mask", new)
 
     def undo(self) -> Triplet | None:
-        """Take back this reviewer's last verdict that still is in force, and claim its triplet; None without one."""
+        """Take back this reviewer's last verdict that still is in force, and claim its triplet; None without one.
+
+        A triplet that replaced the regenerated one is dropped, unless somebody has decided on it since.
+        """
         with self._at_log() as now:
             mine = [event for event in self._log.lines.values() if event.reviewer == self.reviewer]
             if not mine:
                 return None
             last = mine[-1]
             self._refuse_held(last.item, now)
+            if last.replacement is not None:
+                self._refuse_held(last.replacement, now)
             line = {
                 "event": "undo",
                 "id": last.item,
@@ -320,7 +254,6 @@ class Recheck:
     def progress(self) -> Progress:
         """How far the recheck is, for all reviewers."""
         with self._at_log() as now:
-            self._read_manifest()
             verdicts = {item: self._log.verdict(triplet) for item, triplet in self._triplets.items()}
             counts = Counter(verdicts.values())
             undecided = [item for item, verdict in verdicts.items() if verdict is None]
@@ -338,6 +271,7 @@ class Recheck:
                 held=sum(self._log.holder(item, now) is not None for item in undecided),
                 mine=sum(event is not None and event.reviewer == self.reviewer for event in deciders),
                 changed=len(changed),
+                again=len(self._log.wanted_again().keys() & self._triplets.keys()),
             )
 
     def _is_free(self, item: str, now: datetime) -> bool:
@@ -400,6 +334,7 @@ class Recheck:
             handle = (self.folder / LOCK).open("a")
         with handle:
             fcntl.flock(handle, fcntl.LOCK_EX)
+            self._read_manifest()
             self._catch_up()
             yield self._clock()
 
@@ -429,7 +364,7 @@ class Recheck:
             log.seek(self._offset)
             new = log.read()
         whole = new[: new.rfind(b"\n") + 1]
-        for event in _events(self.folder, whole, self._lines):
+        for event in parse_events(self.folder, whole, self._lines):
             self._log.take(event)
             self._lines = event.line
         self._offset += len(whole)
@@ -438,7 +373,11 @@ class Recheck:
         path = self.folder / MANIFEST
         size = path.stat().st_size if path.exists() else 0
         if size != self._manifest_size:
-            self._triplets = {triplet.id: triplet for triplet in read_triplets(self.folder)}
+            # sorted() is stable: within both groups the manifest's order stays
+            triplets = sorted(
+                read_triplets(self.folder), key=lambda triplet: bool(triplet.instruction.strip())
+            )
+            self._triplets = {triplet.id: triplet for triplet in triplets}
             self._manifest_size = size
 
 
@@ -454,49 +393,3 @@ def check_reviewer(name: str) -> str:
     if any(unicodedata.category(character)[0] == "C" for character in name):
         raise BadInputError("The reviewer's name has control characters; type it as plain text.")
     return name
-
-
-def _events(folder: Path, lines: bytes, before: int) -> Iterator[Event]:
-    """The events in whole lines; ``before`` is the number of lines before the first."""
-    for number, line in enumerate(lines.split(b"\n")[:-1], before + 1):
-        try:
-            yield _event(number, json.loads(line))
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise BadInputError(
-                f"Line {number} of {folder / LOG} is damaged; restore the file or mend the line."
-            ) from error
-
-
-def _event(number: int, values: Mapping[str, Any]) -> Event:
-    kind, old, new = values["event"], values.get("old"), values.get("new")
-    names: Sequence[Any] = (kind, values["id"], values["reviewer"])
-    if not all(isinstance(name, str) for name in names):
-        raise ValueError("a name is no text")
-    if kind not in FIELDS and kind not in ("claim", "skip", "undo"):
-        raise ValueError("no such event")
-    _check_value(kind, new)
-    return Event(
-        line=number,
-        kind=kind,
-        item=values["id"],
-        reviewer=values["reviewer"],
-        time=datetime.fromisoformat(values["time"]),
-        old=old,
-        new=new,
-        until=datetime.fromisoformat(values["until"]) if kind == "claim" else None,
-        undoes=int(values["undoes"]) if kind == "undo" else None,
-    )
-
-
-def _check_value(kind: str, new: Any) -> None:
-    """Refuse what would make a triplet that ``Triplet.from_line`` refuses."""
-    if kind == "category":
-        Category(new)
-    elif kind in ("accept", "drop") and new != kind:
-        raise ValueError("a verdict says another thing than its event")
-    elif kind == "rewrite" and not isinstance(new, str):
-        raise ValueError("the instruction is no text")
-    elif kind == "mask" and new is not None:
-        path = PurePosixPath(new)
-        if path.is_absolute() or ".." in path.parts:
-            raise ValueError("the mask leads out of the folder")
