@@ -1,4 +1,4 @@
-"""The command line: ``python -m benchmarks {edit,attention}``; ``--json`` prints one object and nothing else."""
+"""The command line: ``python -m benchmarks {edit,attention,generate,train}``; ``--json`` prints one object."""
 
 import argparse
 import json
@@ -20,8 +20,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     attention = verbs.add_parser("attention", help="recording attention: ours beside DAAM and AttentionStore")
     attention.add_argument("--size", type=int, default=256, help="side in pixels; 256 if not given")
     attention.add_argument("--steps", type=int, default=4, help="denoising steps; 4 if not given")
-    for verb in (edit, attention):
+    generate = verbs.add_parser("generate", help="simulated pairs a second, by runner, workers and number")
+    generate.add_argument("--pairs", type=int, default=400, help="of each runner; 400 if not given")
+    generate.add_argument("--size", type=int, default=256, help="their side in pixels; 256 if not given")
+    generate.add_argument(
+        "--most",
+        type=int,
+        default=10_000,
+        help="pairs of the largest data set, at 64 pixels; 10000 if not given",
+    )
+    train = verbs.add_parser("train", help="a training step: ours beside diffusers' InstructPix2Pix example")
+    train.add_argument("--size", type=int, default=128, help="side in pixels; 128 if not given")
+    train.add_argument("--batch", type=int, default=4, help="pictures a step; 4 if not given")
+    train.add_argument("--steps", type=int, default=4, help="that are measured; 4 if not given")
+    train.add_argument("--tiny", action="store_true", help="a tiny model, to try the benchmark itself")
+    for verb in (edit, attention, train):
         verb.add_argument("--threads", type=int, default=2, help="2 if not given")
+    for verb in (edit, attention, generate, train):
         verb.add_argument("--json", action="store_true", help="print one JSON object on standard output")
     call = parser.parse_args(arguments)
     if call.verb == "edit":
@@ -31,6 +46,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             call.scenes, call.size, call.threads, not call.no_sd15, call.options
         )
         words = benchmark.in_words(report)
+    elif call.verb == "generate":
+        from benchmarks import generate as making
+
+        report = making.generate_benchmark(call.pairs, call.size, call.most)
+        words = making.in_words(report)
+    elif call.verb == "train":
+        from benchmarks import train as training
+
+        report = training.train_benchmark(call.size, call.batch, call.steps, call.threads, call.tiny)
+        words = training.in_words(report)
     else:
         from benchmarks import attention as recording
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
+from editworld_core.datagen.recheck_log import apply, read_log
 from editworld_core.datagen.records import load_images, read_triplets
 from editworld_core.datagen.triplet import Triplet
 
@@ -78,14 +79,14 @@ def wrap(text: str, width: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFo
 
 
 def data_set_sheet(folder: Path, most: int = 96) -> Image.Image:
-    """Before, after and mask of up to ``most`` triplets of a data set, evenly from everything that is in it.
+    """Before, after and mask of up to ``most`` triplets of a data set, evenly from everything that was not dropped.
 
     Raises:
         BadInputError: ``folder`` is not a readable data set.
     """
     groups: dict[tuple[str, str], list[Triplet]] = defaultdict(list)
     total = 0
-    for triplet in read_triplets(folder):
+    for triplet in apply(read_triplets(folder), read_log(folder)):
         total += 1
         group = groups[triplet.category.value, _subject(triplet)]
         if len(group) < most:

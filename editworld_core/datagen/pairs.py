@@ -8,16 +8,27 @@ import json
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from editworld_core.datagen.contact_sheet import data_set_sheet
 from editworld_core.datagen.judging import judge
-from editworld_core.datagen.pair_records import keyword_mask_path, pair_id, to_files, to_triplet
+from editworld_core.datagen.pair_records import (
+    PairRecord,
+    keyword_mask_path,
+    original_of,
+    pair_id,
+    target_of,
+    to_files,
+    to_triplet,
+)
 from editworld_core.datagen.pair_settings import PairSettings
 from editworld_core.datagen.quadruple import Quadruple
 from editworld_core.datagen.records import DataSetWriter, encode_png, open_data_set, write_file
+from editworld_core.datagen.runner import LocalRunner, Runner
 from editworld_core.datagen.simulate import SHEET
 from editworld_core.engines.protocol import Progress
 from editworld_core.errors import BadInputError
@@ -68,9 +79,10 @@ def generate_pairs(
     quadruples: Sequence[Quadruple],
     names: "ModelNames",
     settings: PairSettings,
-    place: "Place",
+    place: "Place | Callable[[], Place]",
     *,
     batch: int = 1,
+    runner: Runner | None = None,
     filter_by: LanguageModel | None = None,
     progress: Progress | None = None,
     on_stage: Callable[[str], None] | None = None,
@@ -82,18 +94,21 @@ def generate_pairs(
 
     Args:
         folder: new, empty, or a data set.
+        place: where the models compute, or what chooses it in each worker.
         batch: pictures drawn at once.
+        runner: who draws, each worker with models of its own; None is this process.
         filter_by: a language model that sees pictures; what it finds bad is left out. Pairs of earlier runs keep what
             was found then. None filters nothing.
         progress: called at the start and after each quadruple with the number that is done and that of all.
-        on_stage: told what happens to the current one.
+        on_stage: told what happens to the current one; of drawing only if this process does it.
 
     Raises:
         BadInputError: the folder or a number cannot be used, or there is no quadruple.
         EngineUnavailableError: weights or memory are missing.
-        EditWorldError: the disk is full, another process writes to the folder, or the filter cannot be asked.
+        EditWorldError: the disk is full, another process writes to the folder, a worker died, or the filter cannot be
+            asked.
     """
-    from editworld_core.datagen.pair_models import load_models, revisions
+    from editworld_core.datagen.pair_models import revisions
 
     start = time.perf_counter()
     quadruples = list({quadruple.id: quadruple for quadruple in quadruples}.values())
@@ -120,14 +135,14 @@ def generate_pairs(
         }
         if progress is not None:
             progress(len(asked) - len(missing), len(asked))
-        models = load_models(names, place, batch) if missing else None
-        for done, quadruple in enumerate(missing.values(), len(asked) - len(missing) + 1):
-            assert models is not None
-            reason = _add(writer, quadruple, models, settings, versions, filter_by, on_stage)
-            if reason:
-                _note(folder, rejected, reason)
-            if progress is not None:
-                progress(done, len(asked))
+        stage = _Maker(names, settings, place, batch, on_stage)
+        with closing((runner or LocalRunner()).map(stage, list(missing.values()))) as drawn:
+            for done, made in enumerate(drawn, len(asked) - len(missing) + 1):
+                reason = _add(writer, made, settings, versions, filter_by, on_stage)
+                if reason:
+                    _note(folder, rejected, reason)
+                if progress is not None:
+                    progress(done, len(asked))
         counts = writer.counts()
     write_file(folder / SHEET, encode_png(data_set_sheet(folder)))
     return PairsReport(
@@ -143,29 +158,67 @@ def generate_pairs(
     )
 
 
+@dataclass(frozen=True)
+class _Failure:
+    """A quadruple that cannot be drawn, and why."""
+
+    quadruple: Quadruple
+    reason: str
+
+
+class _Maker:
+    """All stages of a pair, with models that are loaded when the first quadruple comes and then stay."""
+
+    def __init__(
+        self,
+        names: "ModelNames",
+        settings: PairSettings,
+        place: "Place | Callable[[], Place]",
+        batch: int,
+        on_stage: Callable[[str], None] | None = None,
+    ) -> None:
+        self._names, self._settings, self._place, self._batch = names, settings, place, batch
+        self._on_stage = on_stage
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Sent to a worker, it leaves behind what it has loaded and whom it tells."""
+        return _Maker, (self._names, self._settings, self._place, self._batch)
+
+    @cached_property
+    def _models(self) -> "PairModels":
+        from editworld_core.datagen.pair_models import load_models
+
+        place = self._place() if callable(self._place) else self._place
+        return load_models(self._names, place, self._batch)
+
+    def __call__(self, quadruple: Quadruple) -> PairRecord | _Failure:
+        from editworld_core.datagen.text_to_image import make_pair
+
+        models = self._models
+        try:
+            return make_pair(quadruple, models, self._settings, self._on_stage)
+        except BadInputError as error:
+            return _Failure(quadruple, str(error))
+
+
 def _add(
     writer: DataSetWriter,
-    quadruple: Quadruple,
-    models: "PairModels",
+    made: PairRecord | _Failure,
     settings: PairSettings,
     versions: Mapping[str, str],
     filter_by: LanguageModel | None,
     on_stage: Callable[[str], None] | None,
 ) -> Rejection | None:
-    """Make the pair of ``quadruple`` and write it; or say why not."""
-    from editworld_core.datagen.text_to_image import make_pair
-
+    """Filter the pair and write it; or say why not."""
+    quadruple = made.quadruple
     item = pair_id(quadruple, settings, versions)
-    try:
-        record = make_pair(quadruple, models, settings, on_stage)
-    except BadInputError as error:
-        return Rejection(item, quadruple.id, str(error))
+    if isinstance(made, _Failure):
+        return Rejection(item, quadruple.id, made.reason)
+    record = made
     if filter_by is not None:
         if on_stage is not None:
             on_stage("judge")
-        assert record.original is not None
-        assert record.target is not None
-        verdict = judge(record.original, record.target, quadruple, filter_by)
+        verdict = judge(original_of(record), target_of(record), quadruple, filter_by)
         if verdict.failed:
             return Rejection(item, quadruple.id, f"{', '.join(verdict.failed)}: {verdict.reason}")
         scores = {f"mllm_{aspect}": score for aspect, score in verdict.scores.items()}

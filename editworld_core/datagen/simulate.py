@@ -2,14 +2,9 @@
 
 import hashlib
 import logging
-import os
-import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
@@ -21,6 +16,7 @@ from PIL import Image
 from editworld_core.categories import Category
 from editworld_core.datagen.contact_sheet import data_set_sheet
 from editworld_core.datagen.records import encode_png, open_data_set, write_file
+from editworld_core.datagen.runner import LocalRunner, Runner
 from editworld_core.datagen.triplet import Triplet, image_path, item_id
 from editworld_core.engines.protocol import Progress
 from editworld_core.errors import BadInputError, EditWorldError
@@ -89,13 +85,13 @@ def generate_simulated(
     seed: int = 0,
     size: int = 256,
     photos: Sequence[Path] = (),
-    workers: int = 1,
+    runner: Runner | None = None,
     progress: Progress | None = None,
 ) -> GenerateReport:
     """Let ``count`` scenes happen, spread evenly over the categories, and add them to a data set.
 
     Scenes that are there already are not made again, so the same call goes on where a killed one stopped. The
-    result does not depend on ``workers``.
+    result does not depend on ``runner``.
 
     Args:
         folder: new, empty, or a data set.
@@ -104,15 +100,15 @@ def generate_simulated(
         seed: at least 0; other seeds give other scenes.
         size: height and width of the images in pixels, 64 to 1024.
         photos: files that may become backdrops.
-        workers: processes; 1 works in this one.
+        runner: who makes them; None is this process.
         progress: called at the start and after each triplet with the number that is there and ``count``.
 
     Raises:
         BadInputError: the folder, a dynamic or a number cannot be used.
-        EditWorldError: the disk is full, or another process writes to the folder.
+        EditWorldError: the disk is full, another process writes to the folder, or a worker died.
     """
     start = time.perf_counter()
-    names = _check(count, dynamics, seed, size, workers)
+    names = _check(count, dynamics, seed, size)
     digest = _photos_digest(photos) if photos else None
     settings = {
         "branch": "simulation",
@@ -128,8 +124,9 @@ def generate_simulated(
         missing = [scene for scene in scenes if scene.id() not in writer]
         if progress is not None:
             progress(count - len(missing), count)
-        with _made(missing, workers) as items:
-            for done, item in enumerate(items, count - len(missing) + 1):
+        with closing((runner or LocalRunner()).map(_make, missing)) as items:
+            for done, (scene, item) in enumerate(zip(missing, items, strict=True), count - len(missing) + 1):
+                _check_version(scene, item)
                 writer.add(item.triplet, item.original, item.target, item.mask)
                 if progress is not None:
                     progress(done, count)
@@ -183,7 +180,7 @@ def plan(count: int, names: Sequence[str], seed: int) -> Iterator[tuple[str, int
         yield group[turn % len(group)], seed * SCENES_A_SEED + turn // len(group)
 
 
-def _check(count: int, dynamics: Sequence[str] | None, seed: int, size: int, workers: int) -> list[str]:
+def _check(count: int, dynamics: Sequence[str] | None, seed: int, size: int) -> list[str]:
     """The names of the dynamics to use; refuses what cannot be done."""
     if count < 1:
         raise BadInputError(f"The number of triplets must be at least 1, not {count}.")
@@ -191,8 +188,6 @@ def _check(count: int, dynamics: Sequence[str] | None, seed: int, size: int, wor
         raise BadInputError(f"The seed must be 0 or more, not {seed}.")
     if not SMALLEST <= size <= LARGEST:
         raise BadInputError(f"The size must lie between {SMALLEST} and {LARGEST} pixels, not be {size}.")
-    if workers < 1:
-        raise BadInputError(f"The number of workers must be at least 1, not {workers}.")
     try:
         return sorted(
             {get_dynamic(name).name for name in (dynamic_names() if dynamics is None else dynamics)}
@@ -239,54 +234,9 @@ def _make(scene: _Scene) -> _Made:
     return _Made(triplet, encode_png(before), encode_png(after), encode_png(mask))
 
 
-@contextmanager
-def _made(scenes: Sequence[_Scene], workers: int) -> Iterator[Iterator[_Made]]:
-    """The triplets in the order of ``scenes``, made in this process or by ``workers`` others."""
-    if workers == 1 or len(scenes) < 2:
-        yield map(_make, scenes)
-        return
-    # Spawned, not forked: a fork would inherit the data set's lock and outlive a killed parent with it.
-    from multiprocessing import get_context
-
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_start_worker)
-    try:
-        yield _in_order(pool, _make, scenes, ahead=4 * workers)
-    except BrokenProcessPool as error:
+def _check_version(scene: _Scene, made: _Made) -> None:
+    """Refuse what another machine made with another revision of the simulator."""
+    if made.triplet.id != scene.id():
         raise EditWorldError(
-            "A worker process died, perhaps for want of memory; run the command again with fewer workers."
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _in_order(
-    pool: ProcessPoolExecutor, work: Callable[[_Scene], _Made], scenes: Sequence[_Scene], ahead: int
-) -> Iterator[_Made]:
-    """Like ``pool.map``, with at most ``ahead`` results waiting in memory."""
-    pending: deque[Future[_Made]] = deque()
-    for scene in scenes:
-        pending.append(pool.submit(work, scene))
-        if len(pending) > ahead:
-            yield pending.popleft().result()
-    while pending:
-        yield pending.popleft().result()
-
-
-def _start_worker() -> None:
-    import signal
-
-    import cv2
-
-    cv2.setNumThreads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent says when to stop
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """Executors leave their workers waiting for ever when the parent is killed."""
-    from multiprocessing import parent_process
-
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+            "A worker has another version of the simulator; install the same one on all machines of the cluster."
+        )

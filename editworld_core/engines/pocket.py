@@ -64,7 +64,8 @@ class PocketUNet(UNet2DConditionModel):
 
     takes_any_format = True  # of the sample, whatever the weights have
 
-    @wraps(UNet2DConditionModel.__init__)
+    # diffusers reads the names of the settings from the signature
+    @wraps(UNet2DConditionModel.__init__)  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.parts = [self.config.in_channels // 2, AFFINE_CHANNELS]

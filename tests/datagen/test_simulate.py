@@ -1,7 +1,7 @@
 """The simulation branch: balanced, repeatable, killable, whatever the number of workers."""
 
 import json
-import random
+import os
 import subprocess
 import sys
 import time
@@ -15,8 +15,10 @@ from PIL import Image
 from editworld_core.categories import Category
 from editworld_core.datagen.contact_sheet import Panel, draw_sheet, wrap
 from editworld_core.datagen.records import load_images, open_data_set, read_about, read_triplets
+from editworld_core.datagen.runner import LocalRunner
 from editworld_core.datagen.simulate import generate_simulated, list_photos, plan
 from editworld_core.simulation.world import dynamic_names, get_dynamic, simulate
+from tests.datagen.kills import count_lines
 from training.generate import main
 
 SMALL = 64  # pixels
@@ -79,40 +81,48 @@ def test_workers_make_the_same_bytes(tmp_path):
     generate_simulated(tmp_path / "one", 12, size=SMALL)
     seen = []
     generate_simulated(
-        tmp_path / "two", 12, size=SMALL, workers=2, progress=lambda done, total: seen.append((done, total))
+        tmp_path / "two",
+        12,
+        size=SMALL,
+        runner=LocalRunner(2),
+        progress=lambda done, total: seen.append((done, total)),
     )
     assert content(tmp_path / "one") == content(tmp_path / "two")
     assert seen == [(done, 12) for done in range(13)]
 
 
+KILLER = """
+import sys
+from pathlib import Path
+
+import cv2
+
+cv2.setNumThreads(1)
+from editworld_core.datagen.runner import LocalRunner
+from editworld_core.datagen.simulate import generate_simulated
+from tests.datagen.kills import kill_often
+
+folder, kills, workers = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+live = lambda: generate_simulated(folder, 20 * kills, size=64, runner=LocalRunner(workers))
+print(kill_often(live, folder, kills, longest=0.2))
+"""
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("workers", [1, 2])
 def test_a_run_killed_again_and_again_ends_like_an_unkilled_one(tmp_path, workers):
-    generate_simulated(tmp_path / "whole", 60)
-    folder, chance, kills = tmp_path / "killed", random.Random(int(workers)), 0
-    command = [sys.executable, "-m", "training.generate", "simulate", "-n", "60", "--workers", workers]
-    for life in range(10):
-        known = count_lines(folder)
-        process = subprocess.Popen([*command, "-o", folder], stderr=subprocess.DEVNULL)
-        # Some die at any moment from the start on, most in the middle of new work.
-        while life > 2 and process.poll() is None and count_lines(folder) == known:
-            time.sleep(0.005)
-        time.sleep(chance.uniform(0, 1.0 if life <= 2 else 0.3))
-        kills += process.poll() is None
-        process.kill()
-        process.wait()
-        assert count_lines(folder) >= known
-        if (folder / "dataset.json").exists():
-            for triplet in read_triplets(folder):
-                load_images(folder, triplet)
-    assert kills >= 3
-    assert subprocess.run([*command, "-o", folder], capture_output=True).returncode == 0
+    kills = int(os.environ.get("EDITWORLD_TEST_KILLS", "12"))
+    generate_simulated(tmp_path / "whole", 20 * kills, size=SMALL)
+    folder = tmp_path / "killed"
+    command = [sys.executable, "-c", KILLER, folder, str(kills), str(workers)]
+    killed = subprocess.run(command, capture_output=True, text=True)
+    assert killed.returncode == 0, killed.stderr
+    assert int(killed.stdout) == kills
+    for triplet in read_triplets(folder):
+        load_images(folder, triplet)
+    done = run("simulate", "-n", 20 * kills, "--size", SMALL, "--workers", workers, "-o", folder)
+    assert done.returncode == 0, done.stderr
     assert content(folder) == content(tmp_path / "whole")
-
-
-def count_lines(folder: Path) -> int:
-    manifest = folder / "manifest.jsonl"
-    return manifest.read_bytes().count(b"\n") if manifest.exists() else 0
 
 
 def test_workers_die_with_their_killed_parent(tmp_path):
@@ -199,6 +209,7 @@ def test_command_line_makes_a_data_set_and_its_sheet(tmp_path):
         (["-n", "2", "--size", "100000"], "between 64 and 1024"),
         (["-n", "2", "--seed", "-1"], "seed must be 0 or more"),
         (["-n", "2", "--workers", "0"], "workers must be at least 1"),
+        (["-n", "2", "--ray-address", "auto"], "add --runner ray"),
         (["-n", "2", "--dynamics", "dance"], "no dynamic named 'dance'"),
         (["-n", "2", "--photos", "nowhere"], "not a folder"),
         (["-n", "2", "--photos", "."], "holds no photograph"),

@@ -4,9 +4,11 @@ import argparse
 import json
 import sys
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 from editworld_core.datagen.pair_settings import PairSettings, setting_fields
+from training.runners import add_runner, runner_of
 
 ABOUT = """\
 Make pairs of pictures from quadruples, as EditWorld's text-to-image branch does: draw the original and find its
@@ -53,6 +55,13 @@ def add(branches: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         help="filter with the vision-language server at EDITWORLD_LLM_URL (EDITWORLD_LLM_MODEL, EDITWORLD_LLM_KEY)",
     )
     parser.add_argument("--batch", type=int, default=1, help="pictures drawn at once (default: %(default)s)")
+    add_runner(parser)
+    parser.add_argument(
+        "--ray-gpus",
+        type=float,
+        metavar="X",
+        help="GPUs of each Ray worker, such as 1 or 0.5 (default: 1 if this machine has one, else 0)",
+    )
     parser.add_argument("--device", help="cpu, cuda, cuda:1, mps … (default: the best there is)")
     parser.add_argument("--dtype", help="fp32, bf16 or fp16 (default: the fastest on the device)")
     parser.add_argument("--offload", help="none, model or sequential: what to keep out of the GPU's memory")
@@ -85,7 +94,10 @@ def run(options: argparse.Namespace) -> int:
     settings = PairSettings(**{entry.name: getattr(options, entry.name) for entry in setting_fields()})
     quadruples = list(read_quadruples(options.quadruples))[: options.count]
     names = PRESETS.get(options.models) or names_in(Path(options.models).expanduser())
-    place = best_place(options.device, options.dtype, options.offload)
+    choose_place = partial(best_place, options.device, options.dtype, options.offload)
+    # The machines of a cluster choose for themselves: the one that asks may have no GPU.
+    place = choose_place if options.runner == "ray" else choose_place()
+    runner = runner_of(options, _gpus(options))
     model = ServerModel(timeout=300) if options.judge else None
     with tqdm(total=len(quadruples), unit="pair", file=sys.stderr) as bar:
 
@@ -99,6 +111,7 @@ def run(options: argparse.Namespace) -> int:
             settings,
             place,
             batch=options.batch,
+            runner=runner,
             filter_by=model,
             progress=show,
             on_stage=lambda stage: bar.set_postfix_str(stage.replace("_", " ")),
@@ -111,3 +124,12 @@ def run(options: argparse.Namespace) -> int:
         print("Filtered by " + (report.judge or "nobody: no language model was asked (--judge)") + ".")
         print(f"Look at {report.contact_sheet}.")
     return 1 if len(report.rejected) == report.asked else 0
+
+
+def _gpus(options: argparse.Namespace) -> float:
+    """GPUs of each Ray worker."""
+    import torch
+
+    if options.ray_gpus is not None:
+        return float(options.ray_gpus)
+    return float(options.runner == "ray" and torch.cuda.is_available())

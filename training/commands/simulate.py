@@ -6,6 +6,8 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+from training.runners import add_runner, runner_of
+
 
 def add(branches: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command to ``training.generate``."""
@@ -25,7 +27,7 @@ def add(branches: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         "--size", type=int, default=256, help="side of the images in pixels (default: %(default)s)"
     )
     parser.add_argument("--photos", type=Path, metavar="DIR", help="photographs to use as backdrops")
-    parser.add_argument("--workers", type=int, default=1, help="processes (default: %(default)s)")
+    add_runner(parser)
     parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
     parser.set_defaults(run=run)
 
@@ -36,6 +38,7 @@ def run(options: argparse.Namespace) -> int:
 
     from editworld_core.datagen.simulate import generate_simulated, list_photos
 
+    runner = runner_of(options)
     photos = list_photos(options.photos) if options.photos else ()
     dynamics = None if options.dynamics is None else [name.strip() for name in options.dynamics.split(",")]
     with tqdm(total=options.count, unit="pair", file=sys.stderr) as bar:
@@ -50,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
             seed=options.seed,
             size=options.size,
             photos=photos,
-            workers=options.workers,
+            runner=runner,
             progress=show,
         )
     if options.json:
