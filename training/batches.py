@@ -11,11 +11,10 @@ from editworld_core.engines.pocket import MiniLMEncoder, SpaceToDepthCodec
 from editworld_core.masks import content_words
 from editworld_core.simulation.world import get_dynamic
 from training.config import TrainConfig
+from training.data.order import NAMES_A_SIDE
 from training.objective import Batch
 from training.pool import PairPool
 from training.unaffected import instruction_of_another, unknown_instruction
-
-NAMES_A_SIDE = re.compile(r"\b(left|right|clockwise|west|east)", re.IGNORECASE)
 
 
 class Batches:

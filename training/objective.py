@@ -41,14 +41,26 @@ def relative_error(predicted: Tensor, batch: Batch, config: LossConfig) -> Tenso
     """The error inside the mask as a share of the unedited picture's, plus what changed outside.
 
     A local edit counts as much as a global one and a faint one as much as a strong one: it is the quantity that the
-    held-out evaluation judges.
+    held-out evaluation judges. ``edges`` weighs the error's differences between neighbouring pixels inside the mask,
+    which are large where something is blurred.
     """
     inside, outside = batch.mask, 1 - batch.mask
     error, change = (predicted - batch.target).abs(), (batch.source - batch.target).abs()
     absolute = _mean(error, inside) / _mean(change, inside).clamp_min(SMALLEST_CHANGE)
     squared = _mean(error**2, inside) / _mean(change**2, inside).clamp_min(SMALLEST_CHANGE**2)
     drift = _mean(error, outside)
-    return (config.absolute * absolute + config.squared * squared + config.outside * drift).mean()
+    loss = config.absolute * absolute + config.squared * squared + config.outside * drift
+    if config.edges:
+        blur = _mean(_steps(predicted - batch.target), inside)
+        loss = loss + config.edges * blur / _mean(change, inside).clamp_min(SMALLEST_CHANGE)
+    return loss.mean()
+
+
+def _steps(values: Tensor) -> Tensor:
+    """How much ``values`` [B, C, H, W] differ from those to the right and below, absolute and summed."""
+    right = F.pad(values.diff(dim=3).abs(), (0, 1))
+    below = F.pad(values.diff(dim=2).abs(), (0, 0, 0, 1))
+    return right + below
 
 
 def _mean(values: Tensor, where: Tensor) -> Tensor:

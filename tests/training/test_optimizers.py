@@ -6,7 +6,7 @@ import torch
 from editworld_core.engines.build import build_unet
 from training.config import OptimizerConfig, TrainConfig
 from training.optimizers import KernelMuon, make_optimizers
-from training.train import learning_rate
+from training.pocket_task import learning_rate
 
 
 def test_a_kernel_moves_as_the_matrix_of_its_outputs_would() -> None:

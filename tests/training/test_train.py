@@ -11,10 +11,13 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 
 from editworld_core.engines.place import Place
 from editworld_core.engines.registry import load_engine
 from editworld_core.settings import EditSettings
+from training.checkpoints import path_of, steps_of
+from training.train import main
 
 TINY = """
 threads: 1
@@ -43,8 +46,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def unbroken(config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("runs") / "unbroken"
-    done = _train(config, run)
-    assert done.returncode == 0, done.stderr
+    assert main(_command(config, run)[3:]) == 0
     return run
 
 
@@ -60,22 +62,56 @@ def test_a_run_leaves_an_engine_that_edits(unbroken: Path) -> None:
     assert Image.open(unbroken / "held_out-000008.png").width > 64
 
 
+def _last(run: Path) -> tuple[int, dict[str, torch.Tensor]]:
+    """The step of the last checkpoint, and its weights and averages."""
+    step = steps_of(run)[-1]
+    folder = path_of(run, step)
+    averages = {f"ema.{name}": value for name, value in load_file(folder / "ema-0.safetensors").items()}
+    return step, load_file(folder / "model.safetensors") | averages
+
+
+def _assert_same(run: Path, other: Path) -> None:
+    (step, weights), (other_step, others) = _last(run), _last(other)
+    assert step == other_step
+    assert weights.keys() == others.keys()
+    for name, weight in weights.items():
+        assert torch.equal(weight, others[name]), name
+
+
+@pytest.mark.slow
 def test_a_killed_run_resumes_to_the_same_weights(config: Path, unbroken: Path, tmp_path: Path) -> None:
     run = tmp_path / "killed"
     process = subprocess.Popen(_command(config, run), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 240
-    while not (run / "checkpoint.pt").exists() and process.poll() is None and time.monotonic() < deadline:
+    while not steps_of(run) and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
+    assert steps_of(run)[-1] < 8
     resumed = _train(config, run, "--resume")
     assert resumed.returncode == 0, resumed.stderr
-    states = [torch.load(each / "checkpoint.pt", weights_only=True) for each in (unbroken, run)]
-    assert states[0]["step"] == states[1]["step"] == 8
-    for name, weight in states[0]["unet"].items():
-        assert torch.equal(weight, states[1]["unet"][name]), name
-    for first, second in zip(states[0]["ema"], states[1]["ema"], strict=True):
-        assert torch.equal(first, second)
+    assert _last(run)[0] == 8
+    _assert_same(run, unbroken)
+
+
+def test_a_run_of_version_1_is_taken_up(config: Path, unbroken: Path, tmp_path: Path) -> None:
+    half = tmp_path / "half"
+    assert main([*_command(config, half)[3:], "--max-minutes", "0"]) == 0
+    folder = path_of(half, 1)
+    averages = load_file(folder / "ema-0.safetensors")
+    state = {
+        "step": 1,
+        "unet": load_file(folder / "model.safetensors"),
+        "ema": [averages[str(i)] for i in range(len(averages))],
+        "optimizers": [
+            torch.load(folder / name, weights_only=True) for name in ("optimizer.bin", "optimizer_1.bin")
+        ],
+    }
+    old = tmp_path / "old"
+    old.mkdir()
+    torch.save(state, old / "checkpoint.pt")
+    assert main([*_command(config, old)[3:], "--resume"]) == 0
+    _assert_same(old, unbroken)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +120,7 @@ def test_a_killed_run_resumes_to_the_same_weights(config: Path, unbroken: Path, 
         ("optimizer: {speed: 3}", (), "There is no setting optimizer.speed"),
         ("seed: [", (), "is not valid YAML"),
         ("threads: many", (), "threads must be a number"),
-        ("", ("--resume",), "holds no checkpoint.pt to resume"),
+        ("", ("--resume",), "holds no checkpoint to resume"),
         ("", ("--resume", "--start-from", "engine"), "leave out --start-from, or --resume"),
     ],
 )
@@ -99,26 +135,26 @@ def test_refusals_are_one_sentence(tmp_path: Path, text: str, more: tuple[str, .
 
 
 def test_a_run_is_not_overwritten(config: Path, unbroken: Path) -> None:
-    before = (unbroken / "checkpoint.pt").read_bytes()
+    before = _last(unbroken)
     refused = _train(config, unbroken)
     assert refused.returncode == 2
     assert "add --resume" in refused.stderr
-    assert (unbroken / "checkpoint.pt").read_bytes() == before
+    assert _last(unbroken)[0] == before[0]
+    assert all(torch.equal(weight, before[1][name]) for name, weight in _last(unbroken)[1].items())
 
 
 def test_a_run_starts_from_an_engine_of_its_architecture(
-    config: Path, unbroken: Path, tmp_path: Path
+    config: Path, unbroken: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = tmp_path / "next"
-    done = _train(config, run, "--start-from", str(unbroken / "engine"), "--max-minutes", "0")
-    assert done.returncode == 0, done.stderr
+    start_from = ["--start-from", str(unbroken / "engine")]
+    assert main([*_command(config, run)[3:], *start_from, "--max-minutes", "0"]) == 0
     given = load_engine(str(unbroken / "engine"), place=Place()).unet.state_dict()
-    first = torch.load(run / "checkpoint.pt", weights_only=True)
-    assert first["step"] == 1
-    started = {name: (weight - given[name]).abs().max() for name, weight in first["unet"].items()}
+    assert _last(run)[0] == 1
+    first = load_file(path_of(run, 1) / "model.safetensors")
+    started = {name: (weight - given[name]).abs().max() for name, weight in first.items()}
     assert max(started.values()) < 2e-3  # one step of the warm-up away
     other = tmp_path / "wider.yaml"
     other.write_text(TINY.replace("[32, 32]", "[32, 64]"))
-    refused = _train(other, tmp_path / "wider", "--start-from", str(unbroken / "engine"))
-    assert refused.returncode == 2
-    assert "another architecture" in refused.stderr
+    assert main([*_command(other, tmp_path / "wider")[3:], *start_from]) == 2
+    assert "another architecture" in capsys.readouterr().err
