@@ -99,9 +99,9 @@ CSS = """
 .dark .chips b { color: var(--primary-400); }
 #pairs .grid-wrap { min-height: 0; max-height: 640px; }
 #pairs .grid-container { grid-template-columns: repeat(auto-fill, minmax(min(280px, 100%), 1fr)); }
-#pairs .thumbnail-item { aspect-ratio: auto; }
+#pairs .thumbnail-item { aspect-ratio: auto; display: flex; flex-direction: column; }
 #pairs .thumbnail-item > img { height: auto; }
-#pairs .caption-label { left: 0; right: 0; bottom: 0; max-width: none; border: 0; border-radius: 0;
+#pairs .caption-label { position: static; flex: 1; max-width: none; border: 0; border-radius: 0;
   text-align: left; white-space: normal; line-height: 1.25; padding: 5px 8px; }
 footer .divider { display: none; }
 @media (max-width: 640px) {
