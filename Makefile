@@ -22,7 +22,8 @@ demo: $(VENV)/demo.stamp
 # Two processes with a thread each: twice as quick as one process with two threads.
 test: export OMP_NUM_THREADS = 1
 test: check chromium
-	$(PY) -m pytest -n 2 --dist loadfile
+	$(PY) -m pytest -n 2 --dist loadfile -m "not browser"
+	$(PY) -m pytest -m browser  # with a processor for the app and one for the browser
 
 check: $(VENV)/test.stamp
 	$(PY) -m ruff check .

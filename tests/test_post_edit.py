@@ -138,7 +138,7 @@ def test_a_picture_edited_elsewhere_is_aligned_and_only_its_edit_kept(tinted: bo
 
 
 def test_without_alignment_a_moved_picture_gives_worse_masks() -> None:
-    pair = held_out_pair("eat_food", 2)
+    pair = held_out_pair("eat_food", 1)
     original, edited = Image.fromarray(pair.before), returned(pair, 2)[0]
     aligned, as_it_came = (
         post_edit_any(original, edited, "eat", EditSettings(align=align)) for align in (True, False)
