@@ -101,9 +101,8 @@ class Trainer:
                     norm = accelerator.clip_grad_norm_(self.weights, self.recipe.gradient_clip)
                     for optimizer in self.optimizers:
                         optimizer.step()
-                    self.model.zero_grad(
-                        set_to_none=True
-                    )  # not the optimizers': Muon's hold views of the weights
+                    # not the optimizers' gradients: Muon's hold views of the weights
+                    self.model.zero_grad(set_to_none=True)
             parts.append({name: value.detach() for name, value in losses.items()})
         self.step += 1
         self.ema.update(self.step)

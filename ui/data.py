@@ -14,7 +14,8 @@ from editworld_core.datagen.quadruple import read_quadruples
 from editworld_core.errors import BadInputError, EditCancelledError
 from ui.data_layout import Fields, lay_out_data
 from ui.data_orders import Order, Tell
-from ui.data_session import SHOWN, DataSession, Turns, pack, triplets_in
+from ui.data_session import SHOWN, DataSession, pack, triplets_in
+from ui.line import Line
 from ui.notes import refusal
 from ui.running import Finished, Step, stepwise
 
@@ -48,7 +49,7 @@ class DataTab:
 
     def __init__(self, fields: Fields, session: gr.State, keep: Path | None = None) -> None:
         self.fields, self.session, self.keep = fields, session, keep
-        self.turns = Turns()
+        self.line = Line()
 
     def connect(self) -> None:
         """Attach every handler."""
@@ -164,7 +165,7 @@ class DataTab:
                 raise EditCancelledError("The run was stopped.")
 
         try:
-            with self.turns.line(lambda: tell(0, 0)) as pass_on:
+            with self.line.turn(lambda: tell(0, 0)) as pass_on:
 
                 def told(done: int, total: int) -> None:
                     tell(done, total)

@@ -1,11 +1,9 @@
-"""What one visitor has made in the Sample data tab, in a folder of their own, and whose turn it is to make more."""
+"""What one visitor has made in the Sample data tab, in a folder of their own."""
 
 import tempfile
 import threading
 import zipfile
-from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -18,7 +16,6 @@ from editworld_core.datagen.triplet import Triplet
 STRIP = 256  # pixels of a picture's height in the gallery
 GAP = 6
 SHOWN = 48  # newest pairs in the gallery
-HEARTBEAT = 0.2
 
 
 @dataclass
@@ -90,41 +87,3 @@ def pack(folder: Path, file: Path, tell: Callable[[int, int], None]) -> Path:
     finally:
         part.unlink(missing_ok=True)
     return file
-
-
-class Turns:
-    """One pair at a time, and then it is the next visitor's turn: nobody waits for all that another has ordered."""
-
-    def __init__(self) -> None:
-        self._line: deque[object] = deque()
-        self._moved = threading.Condition()
-
-    @contextmanager
-    def line(self, tell: Callable[[], None]) -> Iterator[Callable[[], None]]:
-        """Wait for the first turn; the value passes the turn on and waits for the next; ``tell`` may end it."""
-        ticket = object()
-
-        def wait() -> None:
-            while not self._is_first(ticket):
-                tell()
-
-        def pass_on() -> None:
-            with self._moved:
-                self._line.remove(ticket)
-                self._line.append(ticket)
-                self._moved.notify_all()
-            wait()
-
-        with self._moved:
-            self._line.append(ticket)
-        try:
-            wait()
-            yield pass_on
-        finally:
-            with self._moved:
-                self._line.remove(ticket)
-                self._moved.notify_all()
-
-    def _is_first(self, ticket: object) -> bool:
-        with self._moved:
-            return self._moved.wait_for(lambda: self._line[0] is ticket, HEARTBEAT)

@@ -1,6 +1,7 @@
 """The components of "Correct the mask", under the result."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import gradio as gr
 
@@ -67,24 +68,27 @@ def lay_out_hand() -> Hand:
     return Hand(click, *painting, *clicking, note, rule, use, clear, grow, feather)
 
 
-def _lay_out_canvas() -> tuple[gr.ImageEditor, gr.Button, gr.UploadButton]:
-    gr.Markdown(
-        "Amber may change. For what must stay, choose blue from the palette; the eraser takes strokes back. "
-        "In a file, white may change.",
-        elem_classes="quiet",
-    )
-    canvas = gr.ImageEditor(
+def mask_canvas(**more: Any) -> gr.ImageEditor:
+    """A canvas on which a mask is painted in the colours of ``BRUSHES``."""
+    return gr.ImageEditor(
         type="numpy",
         format="png",
         sources=(),
         transforms=(),
         layers=False,
         brush=gr.Brush(colors=BRUSHES, default_color=BRUSHES[0], color_mode="fixed"),
-        buttons=["fullscreen"],
         show_label=False,
-        height=430,
-        elem_id="canvas",
+        **more,
     )
+
+
+def _lay_out_canvas() -> tuple[gr.ImageEditor, gr.Button, gr.UploadButton]:
+    gr.Markdown(
+        "Amber may change. For what must stay, choose blue from the palette; the eraser takes strokes back. "
+        "In a file, white may change.",
+        elem_classes="quiet",
+    )
+    canvas = mask_canvas(buttons=["fullscreen"], height=430, elem_id="canvas")
     with gr.Row():
         start = gr.Button("Start from the current mask", size="sm", min_width=140, elem_id="start-mask")
         load = gr.UploadButton(

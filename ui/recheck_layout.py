@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import gradio as gr
 
 from editworld_core.categories import Category
-from ui.hand_layout import BRUSHES
+from ui.hand_layout import mask_canvas
 from ui.recheck_keys import KEYS, SCRIPT
 from ui.recheck_seat import ANY, STATES
 
@@ -112,18 +112,7 @@ def _lay_out_door() -> tuple[gr.components.Component | gr.Row, ...]:
 
 def _lay_out_painting() -> tuple[gr.components.Component | gr.Column, ...]:
     with gr.Column(visible=False, elem_id="rc-painting") as painting:
-        canvas = gr.ImageEditor(
-            type="numpy",
-            format="png",
-            sources=(),
-            transforms=(),
-            layers=False,
-            brush=gr.Brush(colors=BRUSHES, default_color=BRUSHES[0], color_mode="fixed"),
-            buttons=[],
-            show_label=False,
-            height=380,
-            elem_id="rc-canvas",
-        )
+        canvas = mask_canvas(buttons=[], height=380, elem_id="rc-canvas")
         with gr.Row():
             use = gr.Button(
                 "Use this mask", variant="primary", size="sm", min_width=120, elem_id="rc-use-mask"

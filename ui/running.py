@@ -2,7 +2,7 @@
 
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -27,7 +27,7 @@ class Finished(Generic[T]):
     value: T
 
 
-def stepwise(work: Callable[[Callable[[int, int], None]], T]) -> Iterator[Step | Finished[T]]:
+def stepwise(work: Callable[[Callable[[int, int], None]], T]) -> Generator[Step | Finished[T], None, None]:
     """Run ``work(progress)`` in a thread; yield its steps as they come and last of all what it returned.
 
     Closing the iterator stops the work at the end of the step that it is in, and waits for that: when ``close``

@@ -2,7 +2,6 @@
 
 import logging
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ from editworld_core.engines.protocol import EngineInfo, Progress
 from editworld_core.errors import BadInputError, EditWorldError, EngineUnavailableError
 from editworld_core.masks import Mask
 from editworld_core.settings import EditSettings
+from ui.line import HEARTBEAT, Line
 from ui.wording import not_ready
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from editworld_core.think import Thought
 
 log = logging.getLogger(__name__)
-HEARTBEAT = 0.2  # seconds between two calls of the progress of those who wait, so that they can be stopped
 
 
 class Editor(Protocol):
@@ -118,8 +117,7 @@ class Studio:
         self.rows = (*([own.row] if own else []), *others)
         self._segmenter = segmenter
         self._selecting = threading.Lock()
-        self._line: deque[object] = deque()
-        self._moved = threading.Condition()
+        self._line = Line()
         self._load = load
         self._loading = threading.Thread(target=self._warm, daemon=True)
 
@@ -190,22 +188,9 @@ class Studio:
 
     @contextmanager
     def turn(self, progress: Progress) -> Iterator[None]:
-        """Wait until the engine is loaded and everybody who came before is done; ``progress`` may end it by raising."""
-        ticket = object()
-        with self._moved:
-            self._line.append(ticket)
-        try:
+        """Wait until everybody who came before is done and the engine is loaded; ``progress`` may end it by raising."""
+        with self._line.turn(lambda: progress(0, 0)):
             while self._loading.is_alive():
                 progress(0, 0)
                 self._loading.join(HEARTBEAT)
-            while not self._is_first(ticket):
-                progress(0, 0)
             yield
-        finally:
-            with self._moved:
-                self._line.remove(ticket)
-                self._moved.notify_all()
-
-    def _is_first(self, ticket: object) -> bool:
-        with self._moved:
-            return self._moved.wait_for(lambda: self._line[0] is ticket, HEARTBEAT)

@@ -4,7 +4,7 @@ from itertools import count
 from pathlib import Path
 
 from editworld_core.datagen.records import open_data_set
-from editworld_core.datagen.simulate import SCENES_A_SEED, _make, _Scene
+from editworld_core.datagen.simulate import SCENES_A_SEED, Scene, make
 from editworld_core.datagen.triplet import Triplet
 from editworld_core.simulation.world import dynamic_names
 
@@ -28,13 +28,13 @@ def add_another_scene(folder: Path, triplet: Triplet) -> str | None:
         return None
     end = (scene.seed // SCENES_A_SEED + 1) * SCENES_A_SEED
     with open_data_set(folder, SETTINGS) as writer:
-        others = (_Scene(scene.dynamic, end - step, scene.size, (), None) for step in count(1))
-        made = _make(next(other for other in others if other.id() not in writer))
+        others = (Scene(scene.dynamic, end - step, scene.size, (), None) for step in count(1))
+        made = make(next(other for other in others if other.id() not in writer))
         writer.add(made.triplet, made.original, made.target, made.mask)
     return made.triplet.id
 
 
-def _scene(triplet: Triplet) -> _Scene | None:
+def _scene(triplet: Triplet) -> Scene | None:
     """The order that the triplet was made by, if it can be given again."""
     dynamic, size, seed = (
         triplet.recipe.get("dynamic"),
@@ -45,5 +45,5 @@ def _scene(triplet: Triplet) -> _Scene | None:
         return None
     if not isinstance(dynamic, str) or not isinstance(size, int) or not isinstance(seed, int):
         return None
-    scene = _Scene(dynamic, seed, size, (), None)
+    scene = Scene(dynamic, seed, size, (), None)
     return scene if scene.recipe() == triplet.recipe else None

@@ -44,7 +44,7 @@ class GenerateReport:
 
 
 @dataclass(frozen=True)
-class _Scene:
+class Scene:
     """The order for one triplet, small enough to be sent to a worker."""
 
     dynamic: str
@@ -54,6 +54,7 @@ class _Scene:
     photos_digest: str | None
 
     def recipe(self) -> dict[str, Any]:
+        """What the triplet's record says it was made by."""
         return {
             "dynamic": self.dynamic,
             "split": "train",
@@ -63,14 +64,18 @@ class _Scene:
         }
 
     def id(self) -> str:
+        """The id of the triplet."""
         return item_id("simulation", self.recipe(), self.seeds(), models())
 
     def seeds(self) -> dict[str, int]:
+        """The triplet's seeds."""
         return {"scene": self.seed}
 
 
 @dataclass(frozen=True)
-class _Made:
+class Made:
+    """A triplet and its pictures as PNG."""
+
     triplet: Triplet
     original: bytes
     target: bytes
@@ -118,13 +123,13 @@ def generate_simulated(
         "size": size,
         "photos": digest,
     }
-    scenes = [_Scene(name, scene, size, tuple(photos), digest) for name, scene in plan(count, names, seed)]
+    scenes = [Scene(name, scene, size, tuple(photos), digest) for name, scene in plan(count, names, seed)]
     with open_data_set(folder, settings) as writer:
         before = len(writer)
         missing = [scene for scene in scenes if scene.id() not in writer]
         if progress is not None:
             progress(count - len(missing), count)
-        with closing((runner or LocalRunner()).map(_make, missing)) as items:
+        with closing((runner or LocalRunner()).map(make, missing)) as items:
             for done, (scene, item) in enumerate(zip(missing, items, strict=True), count - len(missing) + 1):
                 _check_version(scene, item)
                 writer.add(item.triplet, item.original, item.target, item.mask)
@@ -212,7 +217,8 @@ def models() -> dict[str, str]:
     return {"simulator": source.hexdigest()[:12]}
 
 
-def _make(scene: _Scene) -> _Made:
+def make(scene: Scene) -> Made:
+    """Let ``scene`` happen."""
     pair = simulate(scene.dynamic, scene.seed, size=scene.size, photos=scene.photos)
     item = scene.id()
     triplet = Triplet(
@@ -231,10 +237,10 @@ def _make(scene: _Scene) -> _Made:
         models=models(),
     )
     before, after, mask = (Image.fromarray(array) for array in (pair.before, pair.after, pair.mask))
-    return _Made(triplet, encode_png(before), encode_png(after), encode_png(mask))
+    return Made(triplet, encode_png(before), encode_png(after), encode_png(mask))
 
 
-def _check_version(scene: _Scene, made: _Made) -> None:
+def _check_version(scene: Scene, made: Made) -> None:
     """Refuse what another machine made with another revision of the simulator."""
     if made.triplet.id != scene.id():
         raise EditWorldError(

@@ -5,19 +5,9 @@ import subprocess
 import sys
 
 import pytest
+from calling import call
 
 from tests.datagen.test_formats import make_data_set
-from training.generate import main
-
-
-def call(capsys, *arguments) -> tuple[int, str, str]:
-    capsys.readouterr()
-    try:
-        status = main([str(argument) for argument in arguments])
-    except SystemExit as stop:
-        status = int(stop.code or 0)
-    captured = capsys.readouterr()
-    return status, captured.out, captured.err
 
 
 def test_texts_and_json(tmp_path, capsys):

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from calling import call
 
 from editworld_core.datagen.recheck import Recheck
 from editworld_core.datagen.records import read_triplets
@@ -16,16 +17,6 @@ from training.generate import main
 def data_set(tmp_path):
     assert main(["simulate", "-n", "7", "--size", "64", "-o", str(tmp_path / "set"), "--json"]) == 0
     return tmp_path / "set"
-
-
-def call(capsys, *arguments) -> tuple[int, str, str]:
-    capsys.readouterr()
-    try:
-        status = main([str(argument) for argument in arguments])
-    except SystemExit as stop:
-        status = int(stop.code or 0)
-    captured = capsys.readouterr()
-    return status, captured.out, captured.err
 
 
 @pytest.mark.parametrize("name", FORMATS)
