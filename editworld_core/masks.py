@@ -78,7 +78,8 @@ def threshold_paper(map: Map, factor: float = PAPER_FACTOR) -> Mask:
 
 def otsu_level(values: NDArray[np.float32], bins: int = 256) -> float:
     """Otsu's threshold (1979): the level that maximises the variance between the values above and below it."""
-    counts, edges = np.histogram(values, bins=bins)
+    # in float32 the bins of an all but constant map would have no width
+    counts, edges = np.histogram(values.astype(np.float64), bins=bins)
     centres = (edges[:-1] + edges[1:]) / 2
     below = np.cumsum(counts)
     above = below[-1] - below

@@ -77,6 +77,14 @@ def test_flat_and_peaked_maps_are_told_apart() -> None:
     assert 0 < masks.threshold_otsu(peaked_map()).mean() < 0.4
 
 
+def test_a_map_that_differs_in_its_last_digits_is_flat() -> None:
+    nearly = np.full((32, 32), 0.4, np.float32)
+    nearly[:16] += 1e-6
+    assert 1e-6 < np.ptp(nearly / nearly.max()) < 256 * np.finfo(np.float32).eps
+    assert masks.is_flat(nearly)
+    assert masks.threshold_otsu(nearly).all()
+
+
 @pytest.mark.parametrize("rule", ["paper", "otsu"])
 def test_mask_of_several_words_is_the_union(rule: masks.MaskRule) -> None:
     first, second = peaked_map(row=4, column=4), peaked_map(row=12, column=11)
