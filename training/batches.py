@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from editworld_core.engines.pocket import MiniLMEncoder, SpaceToDepthCodec
+from editworld_core.errors import BadInputError
 from editworld_core.masks import content_words
 from editworld_core.simulation.world import get_dynamic
 from training.config import TrainConfig
@@ -15,6 +16,8 @@ from training.data.order import NAMES_A_SIDE
 from training.objective import Batch
 from training.pool import PairPool
 from training.unaffected import instruction_of_another, unknown_instruction
+
+HARD = 3.0  # times as often as other pairs
 
 
 class Batches:
@@ -31,12 +34,16 @@ class Batches:
         self.pool, self.config, self.encoder, self.codec = pool, config, encoder, codec
         self.train_timesteps = train_timesteps
         self.embed = lru_cache(maxsize=20_000)(self._embed)
+        if unknown := set(config.data.hard) - set(pool.names):
+            raise BadInputError(f"There are no pairs of {min(unknown)!r}: correct data.hard.")
+        weights = np.where(np.isin(pool.names, config.data.hard), HARD, 1.0)
+        self._chances = weights / weights.sum()
 
     def __call__(self, step: int) -> Batch:
         """The batch of ``step``, 0-based."""
         rng = np.random.default_rng([self.config.seed, step])
         count = self.config.optimizer.batch_size
-        rows = np.sort(rng.choice(len(self.pool), count, replace=False))
+        rows = np.sort(rng.choice(len(self.pool), count, replace=False, p=self._chances))
         texts = [self.pool.phrasings[row][rng.integers(len(self.pool.phrasings[row]))] for row in rows]
         flips = [
             self.config.data.horizontal_flip and rng.random() < 0.5 and not NAMES_A_SIDE.search(text)

@@ -30,6 +30,7 @@ class DataConfig:
     """``pairs`` simulated pairs of ``size`` pixels are rendered once; ``dynamics`` empty means all of them.
 
     ``unaffected`` of the draws have an instruction that does not concern the picture, which then stays as it is.
+    Pairs of the dynamics that are ``hard`` are drawn ``HARD`` times as often as the others.
     """
 
     pairs: int = 16000
@@ -38,6 +39,7 @@ class DataConfig:
     dynamics: tuple[str, ...] = ()
     horizontal_flip: bool = True
     unaffected: float = 0.0
+    hard: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

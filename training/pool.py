@@ -14,6 +14,8 @@ from editworld_core.errors import BadInputError
 from editworld_core.simulation.world import SimulatedPair, dynamic_names, simulate
 from training.config import DataConfig
 
+OF_THE_DRAW = ("unaffected", "hard")  # settings of the data that leave the rendered pairs as they are
+
 
 @dataclass(frozen=True)
 class PairPool:
@@ -44,7 +46,7 @@ def open_pool(
     """
     folder.mkdir(parents=True, exist_ok=True)
     names = config.dynamics or dynamic_names()
-    rendered = {name: value for name, value in asdict(config).items() if name != "unaffected"}
+    rendered = {name: value for name, value in asdict(config).items() if name not in OF_THE_DRAW}
     recipe = {**rendered, "dynamics": list(names), "photos": len(photos)}
     _check_recipe(folder / "pool.json", recipe)
     pool = _arrays(folder, config)

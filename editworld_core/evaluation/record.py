@@ -1,7 +1,7 @@
 """What an evaluation hands from one part to the next: items, setups, outcomes, scores.
 
-``sources`` read items, the run lets every setup edit every item and keeps the outcomes, ``measures`` turn an outcome into
-scores, and the report shows them.
+``sources`` read items, the run lets every setup edit every item and keeps the outcomes, ``measures`` turn an outcome
+into scores, and the report shows them.
 """
 
 from collections.abc import Callable, Mapping

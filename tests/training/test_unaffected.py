@@ -1,4 +1,4 @@
-"""Instructions that do not concern a picture leave it as it is."""
+"""What a pocket engine is shown: hard dynamics more often, and instructions that do not concern the picture."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +9,7 @@ import torch
 
 from editworld_core.engines.build import build_scheduler
 from editworld_core.engines.pocket import MiniLMEncoder, SpaceToDepthCodec
+from editworld_core.errors import BadInputError
 from editworld_core.simulation.world import dynamic_names, get_dynamic
 from training.batches import Batches
 from training.config import DataConfig, TrainConfig
@@ -24,12 +25,12 @@ def pool(tmp_path_factory: pytest.TempPathFactory) -> PairPool:
     return open_pool(tmp_path_factory.mktemp("pool"), DATA, workers=1)
 
 
-def _batches(pool: PairPool, unaffected: float) -> Batches:
+def _batches(pool: PairPool, unaffected: float, hard: tuple[str, ...] = (), batch_size: int = 8) -> Batches:
     plain = TrainConfig()
     config = replace(
         plain,
-        data=replace(DATA, unaffected=unaffected, horizontal_flip=False),
-        optimizer=replace(plain.optimizer, batch_size=8),
+        data=replace(DATA, unaffected=unaffected, hard=hard, horizontal_flip=False),
+        optimizer=replace(plain.optimizer, batch_size=batch_size),
     )
     steps = build_scheduler().config.num_train_timesteps
     return Batches(pool, config, MiniLMEncoder(), SpaceToDepthCodec(8), steps)
@@ -50,6 +51,21 @@ def test_their_share_is_the_setting(pool: PairPool) -> None:
         float((batch.source == batch.target).flatten(1).all(1).sum()) for batch in map(batches, range(40))
     ]
     assert 0.15 < sum(kept) / (40 * 8) < 0.35
+
+
+def test_hard_dynamics_are_drawn_three_times_as_often(pool: PairPool) -> None:
+    batches = _batches(pool, 0.0, ("night_falls",), batch_size=1)
+    nights = np.stack(
+        [before for before, name in zip(pool.before, pool.names, strict=True) if name == "night_falls"]
+    )
+    shown = [((batches(step).source[0] + 1) * 127.5).round().byte().permute(1, 2, 0) for step in range(200)]
+    drawn = [any(np.array_equal(picture, night) for night in nights) for picture in shown]
+    assert 0.65 < np.mean(drawn) < 0.85
+
+
+def test_a_hard_dynamic_without_pairs_is_refused(pool: PairPool) -> None:
+    with pytest.raises(BadInputError, match="no pairs of 'melt_snowmen'"):
+        _batches(pool, 0.0, ("melt_snowmen",))
 
 
 def test_unknown_instructions_are_none_of_the_simulators() -> None:
