@@ -1,9 +1,14 @@
-"""The command line: ``python -m benchmarks {edit,attention,generate,train}``; ``--json`` prints one object."""
+"""The command line: ``python -m benchmarks {ablations,data,edit,attention,generate,train}``.
+
+``--json`` prints one object.
+"""
 
 import argparse
 import json
 import sys
 from collections.abc import Sequence
+
+from benchmarks.commands import add_ablations, add_data, run
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,7 +43,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         verb.add_argument("--threads", type=int, default=2, help="2 if not given")
     for verb in (edit, attention, generate, train):
         verb.add_argument("--json", action="store_true", help="print one JSON object on standard output")
+    add_ablations(
+        verbs.add_parser("ablations", help="what each part of an edit contributes, on held-out worlds")
+    )
+    add_data(verbs.add_parser("data", help="small models trained on less, narrower and noisier data"))
     call = parser.parse_args(arguments)
+    if "run" in call:
+        return run(call)
     if call.verb == "edit":
         from benchmarks import edit as benchmark
 

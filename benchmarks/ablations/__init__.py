@@ -1,0 +1,1 @@
+"""What each part of an edit contributes, on held-out worlds: ``python -m benchmarks ablations``."""

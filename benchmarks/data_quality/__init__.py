@@ -1,0 +1,1 @@
+"""What the quality and diversity of the data do to a model: ``python -m benchmarks data``."""
