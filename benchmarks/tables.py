@@ -91,6 +91,8 @@ def in_words(cell: Cell, kind: Kind) -> str:
         return cell.replace("|", "\\|")
     if not isinstance(cell, Estimate):
         return _written(float(cell), kind) + ("%" if kind == "percent" else "")
+    if cell.count == 1:  # of which an interval says nothing
+        return in_words(cell.value, kind)
     value, *ends = (_written(each, kind) for each in (cell.value, cell.low, cell.high))
     between = " … " if kind in SIGNED else "–"
     return f"{value}{'%' if kind == 'percent' else ''} ({between.join(ends)})"

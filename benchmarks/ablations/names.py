@@ -2,6 +2,7 @@
 
 TABLES = (
     "parts",
+    "parts-elsewhere",
     "threshold",
     "recorder",
     "recorder-steps",

@@ -112,5 +112,5 @@ def _against_first(found: Found, arm: Arm, part: Any) -> Estimate | None:
 
 
 def _difference(found: Found, arm: Arm, first: Arm, part: Any) -> Estimate | None:
-    lefts = (_left(found[each.name]["scenes"], part) for each in (arm, first))
-    return estimate_difference(*lefts)
+    ours, theirs = (_left(found[each.name]["scenes"], part) for each in (arm, first))
+    return estimate_difference(ours, theirs)

@@ -1,0 +1,121 @@
+"""The ablations from the command line: table by table, each kept in a file, so that a broken-off run goes on."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.ablations import drawing, masking
+from benchmarks.ablations.edits import Edits
+from benchmarks.ablations.failures import failures
+from benchmarks.ablations.names import TABLES
+from benchmarks.ablations.summary import Rows
+from benchmarks.bootstrap import Estimate
+from benchmarks.plots import interval_plot
+from benchmarks.tables import Table, in_markdown
+from editworld_core.datagen.records import write_file
+from editworld_core.engines.protocol import Progress
+from editworld_core.errors import BadInputError
+
+Make = Callable[[Edits, Callable[[], None]], tuple[Table, dict[str, Rows]]]
+MAKERS: dict[str, Make] = {
+    "parts": masking.parts,
+    "parts-elsewhere": masking.parts_elsewhere,
+    "threshold": masking.threshold,
+    "recorder": masking.recorder,
+    "recorder-steps": masking.recorder_steps,
+    "think": drawing.think_step,
+    "steps": drawing.steps,
+    "guidance": drawing.guidance,
+    "wording": drawing.wording,
+    "unaffected": drawing.unaffected,
+    "failures": failures,
+    "helps": masking.helps,
+}
+
+
+def ablations(
+    folder: Path,
+    engine: str,
+    *,
+    tables: Sequence[str] = (),
+    dynamics: Sequence[str] | None = None,
+    scenes: int = 2,
+    seed: int = 0,
+    progress: Progress,
+) -> list[Table]:
+    """Make the tables that are not in ``folder`` yet, and write all that are.
+
+    Args:
+        folder: gets ``edits/``, ``tables/NAME.json`` with the rows of all scenes, and ``ablations.md``,
+            ``ablations.json`` and a plot for each table.
+        engine: see ``EditSettings.engine``.
+        tables: names of ``TABLES``; none means all.
+        dynamics: of the held-out worlds; None means all.
+        scenes: of each dynamic.
+        seed: of every edit.
+        progress: called with the scenes done and in all, over all tables.
+
+    Raises:
+        BadInputError: a name is unknown.
+        EditWorldError: the engine failed, or the folder cannot be written.
+    """
+    from editworld_core.editor import WorldEditor
+
+    edits = Edits(WorldEditor(), folder / "edits", engine, names=dynamics, scenes=scenes, seed=seed)
+    if not edits.engine.info.records_attention:
+        raise BadInputError(
+            f"{engine} does not record attention, which these tables are about: choose another."
+        )
+    wanted = [name for name in TABLES if not tables or name in tables]
+    missing = [name for name in wanted if _kept(folder, name, edits.setup) is None]
+    total = len(missing) * len(edits.scenes)
+    for place, name in enumerate(missing):
+        done = place * len(edits.scenes)
+
+        def step() -> None:
+            nonlocal done
+            done += 1
+            progress(done, total)
+
+        made, rows = MAKERS[name](edits, step)
+        kept = {"setup": edits.setup, "table": made.as_dict(), "rows": rows}
+        write_file(_path(folder, name), f"{json.dumps(kept, indent=1)}\n".encode())
+    return _write(folder, edits.setup)
+
+
+def _path(folder: Path, name: str) -> Path:
+    return folder / "tables" / f"{name}.json"
+
+
+def _kept(folder: Path, name: str, setup: dict[str, Any]) -> Table | None:
+    """The table that is there; None if there is none, or it is of other settings or weights."""
+    path = _path(folder, name)
+    if not path.exists():
+        return None
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return Table.from_dict(found["table"]) if found["setup"] == setup else None
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadInputError(f"{path} is damaged: delete it and run the command again.") from error
+
+
+def _write(folder: Path, setup: dict[str, Any]) -> list[Table]:
+    made = [table for name in TABLES if (table := _kept(folder, name, setup)) is not None]
+    report = {"setup": setup, "tables": [table.as_dict() for table in made]}
+    write_file(folder / "ablations.json", f"{json.dumps(report, indent=1)}\n".encode())
+    write_file(folder / "ablations.md", f"{in_markdown(made)}\n".encode())
+    for table in made:
+        for key in ("after", "change"):
+            if drawn := plot(table, key):
+                write_file(folder / f"{table.name}.svg", drawn.encode())
+    return made
+
+
+def plot(table: Table, key: str) -> str:
+    """The column ``key`` of ``table`` as SVG; empty if it has none."""
+    column = next((column for column in table.columns if column.key == key), None)
+    found = {row.label: cell for row in table.rows if isinstance(cell := row.cells.get(key), Estimate)}
+    if column is None or not found:
+        return ""
+    return interval_plot(f"{table.title}: {column.title}", found, percent=column.kind == "percent")
