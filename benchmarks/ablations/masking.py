@@ -131,7 +131,7 @@ def recorder(edits: Edits, progress: Progress) -> Made:
 
     first = edits.get(edits.scenes[0])
     own = sorted(first.attention.nearest(16)) if first.attention else []
-    names = [name for name, groups in layers_of(first).items() if sorted(groups[0]) != own]
+    names = [name for name, groups in layers_of(first).items() if [sorted(each) for each in groups] != [own]]
     lines = {"as the editor does": by_default(edits)} | {name: by_layers(name) for name in names}
     found = over_scenes(edits, lines, progress)
     note = "The editor takes the layers of the down and up blocks that are nearest to 16 cells, as the paper does."
