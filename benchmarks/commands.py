@@ -3,11 +3,12 @@
 import argparse
 import json
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.tables import Table, in_markdown, write_between
+from benchmarks.tables import Table, around, in_markdown, write_between
 from editworld_core.commands.options import number
 from editworld_core.commands.shared import known_engine, progress_bar, report_folder
 from editworld_core.errors import BadInputError, EditWorldError
@@ -31,7 +32,7 @@ def add_ablations(verb: argparse.ArgumentParser) -> None:
     )
     verb.add_argument("--seed", type=number(int, 0, 2**32 - 1), metavar="N", default=0, help="0 if not given")
     _add_common(verb, "edits and tables that are in it already are not made again")
-    verb.set_defaults(run=_ablations)
+    verb.set_defaults(run=_ablations, in_words=_page)
 
 
 def add_data(verb: argparse.ArgumentParser) -> None:
@@ -54,7 +55,7 @@ def add_data(verb: argparse.ArgumentParser) -> None:
     )
     verb.add_argument("--arm", metavar="NAME", action="append", help="only this one; may be repeated")
     _add_common(verb, "arms that are in it already are not trained again")
-    verb.set_defaults(run=_data)
+    verb.set_defaults(run=_data, in_words=in_markdown)
 
 
 def _add_common(verb: argparse.ArgumentParser, kept: str) -> None:
@@ -72,9 +73,12 @@ def run(call: argparse.Namespace) -> int:
     try:
         folder = Path(call.output)
         report_folder(folder)
-        tables = call.run(call, folder)
         if call.write:
-            write_between(Path(call.write), call.verb, in_markdown(tables))
+            around(Path(call.write), call.verb)  # refused now rather than after the work
+        tables = call.run(call, folder)
+        words = call.in_words(tables)
+        if call.write:
+            write_between(Path(call.write), call.verb, f"Made by `{asked(call)}`.\n\n{words}")
     except BadInputError as error:
         print(error, file=sys.stderr)
         return 2
@@ -82,8 +86,21 @@ def run(call: argparse.Namespace) -> int:
         print(error, file=sys.stderr)
         return 1
     found = {"folder": str(folder), "tables": [table.as_dict() for table in tables]}
-    print(json.dumps(found) if call.json else in_markdown(tables))
+    print(json.dumps(found) if call.json else words)
     return 0
+
+
+def asked(call: argparse.Namespace) -> str:
+    """The command that makes all tables or arms of ``call``, with every option that decides their numbers."""
+    words = ["python", "-m", "benchmarks", call.verb]
+    for name in DECIDING:
+        value = getattr(call, name, None)
+        values = value if isinstance(value, list) else [] if value is None else [value]
+        words += [part for each in values for part in (f"--{name}", str(each))]
+    return shlex.join([*words, "-o", "DIR"])
+
+
+DECIDING = ("engine", "pairs", "steps", "size", "scenes", "dynamic", "seed")
 
 
 def _ablations(call: argparse.Namespace, folder: Path) -> Sequence[Table]:
@@ -102,6 +119,12 @@ def _ablations(call: argparse.Namespace, folder: Path) -> Sequence[Table]:
             seed=call.seed,
             progress=progress,
         )
+
+
+def _page(tables: Sequence[Table]) -> str:
+    from benchmarks.ablations.command import in_page
+
+    return in_page(tables)
 
 
 def _data(call: argparse.Namespace, folder: Path) -> Sequence[Table]:

@@ -114,6 +114,12 @@ def write_between(page: Path, name: str, content: str) -> None:
         BadInputError: the page cannot be read, or the two marks are not in it.
         EditWorldError: it cannot be written.
     """
+    head, tail = around(page, name)
+    write_file(page, f"{head}\n\n{content.strip()}\n\n{tail}".encode())
+
+
+def around(page: Path, name: str) -> tuple[str, str]:
+    """What stands in ``page`` up to the first of the marks and from the second on; raises as ``write_between``."""
     begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
     try:
         text = page.read_text(encoding="utf-8")
@@ -127,9 +133,13 @@ def write_between(page: Path, name: str, content: str) -> None:
         raise BadInputError(
             f"{page} lacks the marks {begin} and {end}: put them where the tables shall stand."
         )
-    write_file(page, f"{head}{begin}\n\n{content.strip()}\n\n{end}{tail}".encode())
+    return head + begin, end + tail
 
 
-def in_markdown(tables: Sequence[Table]) -> str:
-    """All tables with their titles and notes."""
-    return "\n\n".join(f"### {table.title}\n\n{table.note}\n\n{table.markdown()}" for table in tables)
+def in_markdown(tables: Sequence[Table], plots: Mapping[str, str] | None = None) -> str:
+    """All tables with their titles and notes; ``plots`` are files to show, by the name of the table."""
+    shown = {name: f"\n\n![{name}]({file})" for name, file in (plots or {}).items()}
+    return "\n\n".join(
+        f"### {table.title}\n\n{table.note}\n\n{table.markdown()}{shown.get(table.name, '')}"
+        for table in tables
+    )

@@ -1,15 +1,15 @@
 """The ablations from the command line: table by table, each kept in a file, so that a broken-off run goes on."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks.ablations import drawing, masking
 from benchmarks.ablations.edits import Edits
 from benchmarks.ablations.failures import failures
+from benchmarks.ablations.findings import findings
 from benchmarks.ablations.names import TABLES
-from benchmarks.ablations.summary import Rows
 from benchmarks.bootstrap import Estimate
 from benchmarks.plots import interval_plot
 from benchmarks.tables import Table, in_markdown
@@ -17,7 +17,7 @@ from editworld_core.datagen.records import write_file
 from editworld_core.engines.protocol import Progress
 from editworld_core.errors import BadInputError
 
-Make = Callable[[Edits, Callable[[], None]], tuple[Table, dict[str, Rows]]]
+Make = Callable[[Edits, masking.Progress], masking.Made]
 MAKERS: dict[str, Make] = {
     "parts": masking.parts,
     "parts-elsewhere": masking.parts_elsewhere,
@@ -102,20 +102,28 @@ def _kept(folder: Path, name: str, setup: dict[str, Any]) -> Table | None:
 
 def _write(folder: Path, setup: dict[str, Any]) -> list[Table]:
     made = [table for name in TABLES if (table := _kept(folder, name, setup)) is not None]
-    report = {"setup": setup, "tables": [table.as_dict() for table in made]}
+    plots = {table.name: drawn for table in made if (drawn := plot(table))}
+    for name, drawn in plots.items():
+        write_file(folder / f"{name}.svg", drawn.encode())
+    report = {"setup": setup, "findings": findings(made), "tables": [table.as_dict() for table in made]}
     write_file(folder / "ablations.json", f"{json.dumps(report, indent=1)}\n".encode())
-    write_file(folder / "ablations.md", f"{in_markdown(made)}\n".encode())
-    for table in made:
-        for key in ("after", "change"):
-            if drawn := plot(table, key):
-                write_file(folder / f"{table.name}.svg", drawn.encode())
+    page = in_page(made, {name: f"{name}.svg" for name in plots})
+    write_file(folder / "ablations.md", f"{page}\n".encode())
     return made
 
 
-def plot(table: Table, key: str) -> str:
-    """The column ``key`` of ``table`` as SVG; empty if it has none."""
-    column = next((column for column in table.columns if column.key == key), None)
-    found = {row.label: cell for row in table.rows if isinstance(cell := row.cells.get(key), Estimate)}
-    if column is None or not found:
+def in_page(made: Sequence[Table], plots: Mapping[str, str] | None = None) -> str:
+    """What the tables say, and the tables, as Markdown."""
+    said = "\n".join(f"- {sentence}" for sentence in findings(made))
+    return f"### What they say\n\n{said}\n\n{in_markdown(made, plots)}"
+
+
+def plot(table: Table) -> str:
+    """What matters most in ``table``, as SVG; empty if nobody could tell."""
+    column = next((column for column in table.columns if column.key in ("after", "change")), None)
+    if column is None:
         return ""
-    return interval_plot(f"{table.title}: {column.title}", found, percent=column.kind == "percent")
+    cells = {row.label: row.cells.get(column.key) for row in table.rows}
+    found = {label: cell for label, cell in cells.items() if isinstance(cell, Estimate)}
+    title = f"{table.title}: {column.title}"
+    return interval_plot(title, found, percent=column.kind == "percent") if found else ""

@@ -124,8 +124,8 @@ def fingerprint(engine: str) -> str:
 
     path = pocket_folder() if engine == POCKET else Path(engine).expanduser()
     files = sorted(each for each in path.rglob("*") if each.is_file()) if path.is_dir() else [path]
-    seen = [(str(each), *_state(each)) for each in files if each.exists()]
-    return hashlib.sha256(json.dumps(seen or engine).encode()).hexdigest()[:16]
+    seen = [(each.relative_to(path).as_posix(), *_state(each)) for each in files if each.exists()]
+    return hashlib.sha256(json.dumps([engine, seen]).encode()).hexdigest()[:16]
 
 
 def _state(path: Path) -> tuple[int, int]:

@@ -106,13 +106,15 @@ def _run(
 
 
 def _write(folder: Path, setup: dict[str, int]) -> list[Table]:
-    from benchmarks.data_quality.report import plot, tables
+    from benchmarks.data_quality.report import findings, plot, tables
 
     found = {arm.name: kept for arm in ARMS if (kept := _kept(folder, arm, setup)) is not None}
     made = tables(found)
-    report = {"setup": setup, "tables": [table.as_dict() for table in made]}
+    report = {"setup": setup, "findings": findings(found), "tables": [table.as_dict() for table in made]}
     write_file(folder / "data.json", f"{json.dumps(report, indent=1)}\n".encode())
-    write_file(folder / "data.md", f"{in_markdown(made)}\n".encode())
-    if drawn := plot(found):
+    drawn = plot(found)
+    if drawn:
         write_file(folder / "data.svg", drawn.encode())
+    page = in_markdown(made, {"data": "data.svg"} if drawn else None)
+    write_file(folder / "data.md", f"{page}\n".encode())
     return made

@@ -8,7 +8,7 @@ import numpy as np
 from benchmarks.bootstrap import Estimate, estimate, estimate_difference
 from benchmarks.data_quality.arms import ARMS, Arm, kept_dynamics
 from benchmarks.plots import interval_plot
-from benchmarks.tables import Cell, Column, Row, Table
+from benchmarks.tables import Cell, Column, Row, Table, in_words
 
 Found = Mapping[str, Mapping[str, Any]]
 """By arm what was measured: ``pairs``, ``last_loss``, ``seconds``, and ``scenes``, one row each."""
@@ -68,6 +68,30 @@ def plot(found: Found) -> str:
     differences = {arm.title: _difference(found, arm, first, _all) for arm in others}
     known = {title: each for title, each in differences.items() if each}
     return interval_plot("Error left, against all pairs", known, zero=True) if known else ""
+
+
+def findings(found: Found) -> list[str]:
+    """One sentence an arm: whether its error left differs from the first one's by more than chance may make.
+
+    It must do so over the scenes, and by more than another seed does.
+    """
+    first, *others = (arm for arm in ARMS if arm.name in found)
+    differences = {arm: difference for arm in others if (difference := _difference(found, arm, first, _all))}
+    chance = max((abs(differences[arm].value) for arm in others if arm.seed != first.seed), default=0.0)
+    return [
+        f"{arm.title[0].upper()}{arm.title[1:]}: error left {in_words(difference, 'difference')} against "
+        f"{first.title}, {_verdict(difference, chance)}."
+        for arm, difference in differences.items()
+        if arm.seed == first.seed
+    ]
+
+
+def _verdict(difference: Estimate, chance: float) -> str:
+    if difference.low <= 0 <= difference.high:
+        return "which other scenes may undo"
+    if abs(difference.value) <= chance:
+        return "no more than another seed makes"
+    return "worse than chance explains" if difference.value > 0 else "better than chance explains"
 
 
 def _scores(found: Found, arm: Arm) -> dict[str, Cell]:

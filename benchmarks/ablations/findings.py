@@ -1,0 +1,149 @@
+"""What the tables say, in sentences that are made of their numbers, so that they are as new as these."""
+
+from collections.abc import Mapping, Sequence
+
+from benchmarks.bootstrap import Estimate
+from benchmarks.tables import Row, Table, in_words
+
+LEAST_SCENES = 5  # of a group that is named
+
+
+def findings(tables: Sequence[Table]) -> list[str]:
+    """Sentences on where the post-edit fails, what helps, and how causes compare with commands, as far as known."""
+    by_name = {table.name: table for table in tables}
+    found = [
+        _post_edit(by_name),
+        _failures(by_name),
+        _alignment(by_name),
+        _wording(by_name),
+        _unaffected(by_name),
+    ]
+    found += [_against_first(by_name[name], what) for name, what in COMPARED.items() if name in by_name]
+    return [sentence for sentence in found if sentence]
+
+
+COMPARED = {
+    "helps": "What helps the post-edit",
+    "threshold": "The threshold",
+    "recorder": "Layers and resolutions",
+    "recorder-steps": "The recorder's steps",
+    "think": "The think step",
+    "steps": "The number of denoising steps",
+    "guidance": "Guidance",
+}
+
+
+def _rows(tables: Mapping[str, Table], name: str) -> dict[str, Row]:
+    return {row.label: row for row in tables[name].rows} if name in tables else {}
+
+
+def _number(row: Row, key: str) -> float:
+    cell = row.cells.get(key)
+    return cell.value if isinstance(cell, Estimate) else float("nan")
+
+
+def _post_edit(tables: Mapping[str, Table]) -> str:
+    rows = _rows(tables, "parts")
+    if not rows:
+        return ""
+    before, after = rows["no post-edit"], rows["+ inpainting"]
+    whole = rows["true mask, no inpainting"]
+    return (
+        f"**What the post-edit costs and gives.** Success goes from {in_words(before.cells['after'], 'percent')} to "
+        f"{in_words(after.cells['after'], 'percent')}, and the median PSNR outside the true mask from "
+        f"{_number(before, 'psnr'):.1f} to {_number(after, 'psnr'):.1f} dB. With the true mask it would be "
+        f"{in_words(whole.cells['after'], 'percent')}."
+    )
+
+
+def _failures(tables: Mapping[str, Table]) -> str:
+    rows = _rows(tables, "failures")
+    if not rows:
+        return ""
+    every = rows["all"].cells["lost"]
+    parts = [f"**Where it fails.** It loses {in_words(every, 'percent')} of the engine's successes"]
+    for kind, what in (
+        ("category", "by category"),
+        ("true mask", "by size of the mask"),
+        ("found", "by how much of the true mask was found"),
+    ):
+        groups = {
+            label.partition(": ")[2]: row.cells["lost"]
+            for label, row in rows.items()
+            if label.startswith(f"{kind}:")
+        }
+        large = {
+            name: cell
+            for name, cell in groups.items()
+            if isinstance(cell, Estimate) and cell.count >= LEAST_SCENES
+        }
+        if len(large) > 1:
+            best, *_, worst = sorted(large.items(), key=lambda group: group[1].value)
+            parts.append(
+                f"{what} from {in_words(best[1], 'percent')} ({best[0]}) to {in_words(worst[1], 'percent')} ({worst[0]})"
+            )
+    return "; ".join(parts) + "."
+
+
+def _alignment(tables: Mapping[str, Table]) -> str:
+    rows = _rows(tables, "parts-elsewhere")
+    if not rows:
+        return ""
+    without, aligned, coloured = (rows[label] for label in ("+ inpainting", "+ alignment", "+ colours"))
+    return (
+        "**Edits from elsewhere.** On edits that were moved, zoomed and tinted, the final mask's IoU is "
+        f"{_number(without, 'iou'):.2f} without alignment, {_number(aligned, 'iou'):.2f} with it, and the error inside "
+        f"{_number(without, 'error_after'):.1f}, {_number(aligned, 'error_after'):.1f}, and with colours matched too "
+        f"{_number(coloured, 'error_after'):.1f} of 255."
+    )
+
+
+def _wording(tables: Mapping[str, Table]) -> str:
+    rows = list(_rows(tables, "wording").values())
+    if not rows:
+        return ""
+    ordered = [row for row in rows if row.label[0].isdigit()]
+    plain, cause, thought = ordered[0], ordered[-2], ordered[-1]
+    before = [in_words(row.cells["before"], "percent") for row in (plain, cause, thought)]
+    return (
+        f"**Causes against commands.** Before post-edit the plainest command succeeds in {before[0]}, the purest cause "
+        f"in {before[1]}, and as the think step's command in {before[2]}. After post-edit the cause differs from the "
+        f"command by {in_words(cause.cells['gain'], 'points')} points{_by_chance(cause)}."
+    )
+
+
+def _by_chance(row: Row) -> str:
+    gain = row.cells.get("gain")
+    return ", which may be chance" if isinstance(gain, Estimate) and gain.low <= 0 <= gain.high else ""
+
+
+def _unaffected(tables: Mapping[str, Table]) -> str:
+    rows = list(_rows(tables, "unaffected").values())
+    if len(rows) < 2:
+        return ""
+    own, *foreign = rows
+    least, most = (choose(foreign, key=lambda row: _number(row, "change")) for choose in (min, max))
+    return (
+        f"**Instructions of no concern** change the picture by {_number(least, 'change'):.1f} ({least.label}) to "
+        f"{_number(most, 'change'):.1f} ({most.label}) of 255 levels in the mean; its own changes it by "
+        f"{_number(own, 'change'):.1f}."
+    )
+
+
+def _against_first(table: Table, what: str) -> str:
+    """Which lines of ``table`` succeed more or less often than its first one, after post-edit and beyond chance."""
+    first, *others = table.rows
+    gains = {row.label: row.cells.get("gain") for row in others}
+    known = {label: gain for label, gain in gains.items() if isinstance(gain, Estimate)}
+    better = [_named(label, gain) for label, gain in known.items() if gain.low > 0]
+    worse = [_named(label, gain) for label, gain in known.items() if gain.high < 0]
+    parts = [f"better {', '.join(better)}"] if better else []
+    parts += [f"worse {', '.join(worse)}"] if worse else []
+    rest = len(known) - len(better) - len(worse)
+    if rest:
+        parts.append(f"{'no other line' if parts else 'no line'} differs by more than chance may make")
+    return f"**{what}**, against “{first.label}”, in points of success after post-edit: {'; '.join(parts)}."
+
+
+def _named(label: str, gain: Estimate) -> str:
+    return f"“{label}” {in_words(gain, 'points')}"
