@@ -54,6 +54,7 @@ def add_data(verb: argparse.ArgumentParser) -> None:
         help="held-out ones of each dynamic; 12",
     )
     verb.add_argument("--arm", metavar="NAME", action="append", help="only this one; may be repeated")
+    verb.add_argument("--photos", metavar="FOLDER", help="JPEG photos, for the arm that has such backdrops")
     _add_common(verb, "arms that are in it already are not trained again")
     verb.set_defaults(run=_data, in_words=in_markdown)
 
@@ -139,5 +140,13 @@ def _data(call: argparse.Namespace, folder: Path) -> Sequence[Table]:
             size=call.size,
             scenes=call.scenes,
             threads=call.threads,
+            photos=_photos(call.photos),
             progress=progress,
         )
+
+
+def _photos(folder: str | None) -> list[Path]:
+    photos = sorted(Path(folder).glob("*.jpg")) if folder else []
+    if folder and not photos:
+        raise BadInputError(f"{folder} holds no .jpg files: name a folder of photos, or leave --photos out.")
+    return photos

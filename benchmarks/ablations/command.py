@@ -18,6 +18,7 @@ from editworld_core.engines.protocol import Progress
 from editworld_core.errors import BadInputError
 
 Make = Callable[[Edits, masking.Progress], masking.Made]
+OF_ATTENTION = ("threshold", "recorder", "recorder-steps")
 MAKERS: dict[str, Make] = {
     "parts": masking.parts,
     "parts-elsewhere": masking.parts_elsewhere,
@@ -57,17 +58,13 @@ def ablations(
         progress: called with the scenes done and in all, over all tables.
 
     Raises:
-        BadInputError: a name is unknown.
+        BadInputError: a name is unknown, or a table needs attention and the engine does not record it.
         EditWorldError: the engine failed, or the folder cannot be written.
     """
     from editworld_core.editor import WorldEditor
 
     edits = Edits(WorldEditor(), folder / "edits", engine, names=dynamics, scenes=scenes, seed=seed)
-    if not edits.engine.info.records_attention:
-        raise BadInputError(
-            f"{engine} does not record attention, which these tables are about: choose another."
-        )
-    wanted = [name for name in TABLES if not tables or name in tables]
+    wanted = _wanted(tables, edits.engine.info.records_attention)
     missing = [name for name in wanted if _kept(folder, name, edits.setup) is None]
     total = len(missing) * len(edits.scenes)
     for place, name in enumerate(missing):
@@ -82,6 +79,15 @@ def ablations(
         kept = {"setup": edits.setup, "table": made.as_dict(), "rows": rows}
         write_file(_path(folder, name), f"{json.dumps(kept, indent=1)}\n".encode())
     return _write(folder, edits.setup)
+
+
+def _wanted(tables: Sequence[str], records_attention: bool) -> list[str]:
+    if not records_attention:
+        for name in tables:
+            if name in OF_ATTENTION:
+                raise BadInputError(f"This engine does not record attention: leave out the table {name}.")
+    known = [name for name in TABLES if records_attention or name not in OF_ATTENTION]
+    return [name for name in known if not tables or name in tables]
 
 
 def _path(folder: Path, name: str) -> Path:

@@ -3,7 +3,7 @@
 import hashlib
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -48,7 +48,7 @@ class Edit:
     seconds: float
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=64)
 def pair_of(scene: Scene) -> "SimulatedPair":
     """The held-out pair of a scene."""
     return held_out_pair(*scene)
@@ -146,7 +146,7 @@ def _taken(result: "EditResult") -> Edit:
 
 def _packed(edit: Edit) -> bytes:
     about = {"seconds": edit.seconds, "words": [[token.word, *token.positions] for token in edit.words]}
-    layers = edit.attention.layers if edit.attention else {}
+    layers: Mapping[str, Any] = edit.attention.layers if edit.attention else {}
     out = io.BytesIO()
     np.savez(
         out,

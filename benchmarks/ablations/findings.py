@@ -79,9 +79,8 @@ def _failures(tables: Mapping[str, Table]) -> str:
         }
         if len(large) > 1:
             best, *_, worst = sorted(large.items(), key=lambda group: group[1].value)
-            parts.append(
-                f"{what} from {in_words(best[1], 'percent')} ({best[0]}) to {in_words(worst[1], 'percent')} ({worst[0]})"
-            )
+            low, high = (f"{in_words(cell, 'percent')} ({name})" for name, cell in (best, worst))
+            parts.append(f"{what} from {low} to {high}")
     return "; ".join(parts) + "."
 
 

@@ -31,12 +31,14 @@ class Arm:
         name, title: for the command line, and for people.
         change: makes the arm's pool of the whole one; what is drawn by lot comes from the generator.
         seed: of the training; all arms but one share it.
+        photos: the pairs are rendered with photographs among their backdrops, as the held-out worlds are.
     """
 
     name: str
     title: str
     change: "Callable[[PairPool, np.random.Generator], PairPool]"
     seed: int = 0
+    photos: bool = False
 
 
 def some(pool: "PairPool", rows: Sequence[int]) -> "PairPool":
@@ -135,6 +137,7 @@ ARMS = (
     Arm("sixteenth", "a sixteenth of the pairs", share(1 / 16)),
     Arm("half-dynamics", "half of the dynamics, so half of the pairs", half_the_dynamics),
     Arm("one-wording", "one plain command a dynamic", one_wording),
+    Arm("photos", "all pairs, photographs among the backdrops", share(1), photos=True),
     Arm("noisy-targets", "targets shifted and saved as JPEG", noisy_targets),
     Arm("noisy-masks", "masks shifted, too wide or too narrow", noisy_masks),
     Arm("wrong-instructions", "20% with a wrong instruction", wrong_instructions),

@@ -29,17 +29,19 @@ def data_benchmark(
     size: int,
     scenes: int,
     threads: int,
+    photos: Sequence[Path] = (),
     progress: Progress,
 ) -> list[Table]:
     """Train and measure the arms that are not in ``folder`` yet, and write the tables of all that are.
 
     Args:
         folder: gets ``arms/NAME.json`` and ``arms/NAME/engine`` for each, ``data.md``, ``data.json``, ``data.svg``.
-        names: of the arms; none means all.
+        names: of the arms; none means all that can be made.
         pairs: simulated pairs of the whole pool.
         steps: of every training.
         size: side of pairs and scenes in pixels.
         scenes: held-out scenes of each dynamic.
+        photos: for the arm that has photographs as backdrops; without any it is left out.
         progress: called with the steps done and in all.
 
     Raises:
@@ -48,27 +50,32 @@ def data_benchmark(
     from benchmarks.data_quality.models import RememberingEncoder, small_config
     from training.pool import open_pool
 
-    arms = _chosen(names)
+    arms = _chosen(names, bool(photos))
     config = small_config(pairs, steps, size, threads)
     setup = {"pairs": pairs, "steps": steps, "size": size, "scenes": scenes}
     missing = [arm for arm in arms if _kept(folder, arm, setup) is None]
-    if missing:
-        pool, encoder = open_pool(folder / "pool", config.data, workers=threads), RememberingEncoder()
+    encoder = RememberingEncoder()
     for done, arm in enumerate(missing):
 
         def tell(step: int, of: int, done: int = done) -> None:
             progress(done * of + step, len(missing) * of)
 
+        place, backdrops = ("pool-photos", photos) if arm.photos else ("pool", ())
+        pool = open_pool(folder / place, config.data, backdrops, workers=threads)
         _run(folder, arm, pool, encoder, config, setup, tell)
     return _write(folder, setup)
 
 
-def _chosen(names: Sequence[str]) -> list[Arm]:
-    known = [arm.name for arm in ARMS]
+def _chosen(names: Sequence[str], has_photos: bool) -> list[Arm]:
+    known = {arm.name: arm for arm in ARMS}
     for name in names:
         if name not in known:
             raise BadInputError(f"There is no arm {name!r}; choose from {', '.join(known)}.")
-    return [arm for arm in ARMS if not names or arm.name in names]
+        if known[name].photos and not has_photos:
+            raise BadInputError(f"The arm {name} needs --photos with a folder of JPEG photos.")
+    if names:
+        return [arm for arm in ARMS if arm.name in names]
+    return [arm for arm in ARMS if has_photos or not arm.photos]
 
 
 def _kept(folder: Path, arm: Arm, setup: dict[str, int]) -> dict[str, Any] | None:

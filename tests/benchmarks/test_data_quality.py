@@ -137,3 +137,5 @@ def test_the_command_trains_no_arm_twice(tmp_path: Path, capsys: pytest.CaptureF
     assert "made with other settings" in capsys.readouterr().err
     assert main([*call, "--arm", "most"]) == 2
     assert "There is no arm 'most'" in capsys.readouterr().err
+    assert main([*call, "--arm", "photos"]) == 2
+    assert "needs --photos" in capsys.readouterr().err
