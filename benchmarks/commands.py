@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.tables import Table, around, in_markdown, write_between
+from benchmarks.tables import Table, around, write_between
 from editworld_core.commands.options import number
 from editworld_core.commands.shared import known_engine, progress_bar, report_folder
 from editworld_core.errors import BadInputError, EditWorldError
@@ -32,13 +32,13 @@ def add_ablations(verb: argparse.ArgumentParser) -> None:
     )
     verb.add_argument("--seed", type=number(int, 0, 2**32 - 1), metavar="N", default=0, help="0 if not given")
     _add_common(verb, "edits and tables that are in it already are not made again")
-    verb.set_defaults(run=_ablations, in_words=_page)
+    verb.set_defaults(run=_ablations, in_words=_ablations_page)
 
 
 def add_data(verb: argparse.ArgumentParser) -> None:
     """The options of ``data``."""
     verb.add_argument(
-        "--pairs", type=number(int, 64, 10**6), metavar="N", default=1600, help="1600 if not given"
+        "--pairs", type=number(int, 256, 10**6), metavar="N", default=1600, help="1600 if not given"
     )
     verb.add_argument(
         "--steps", type=number(int, 1, 10**6), metavar="N", default=300, help="300 if not given"
@@ -56,7 +56,7 @@ def add_data(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--arm", metavar="NAME", action="append", help="only this one; may be repeated")
     verb.add_argument("--photos", metavar="FOLDER", help="JPEG photos, for the arm that has such backdrops")
     _add_common(verb, "arms that are in it already are not trained again")
-    verb.set_defaults(run=_data, in_words=in_markdown)
+    verb.set_defaults(run=_data, in_words=_data_page)
 
 
 def _add_common(verb: argparse.ArgumentParser, kept: str) -> None:
@@ -122,7 +122,7 @@ def _ablations(call: argparse.Namespace, folder: Path) -> Sequence[Table]:
         )
 
 
-def _page(tables: Sequence[Table]) -> str:
+def _ablations_page(tables: Sequence[Table]) -> str:
     from benchmarks.ablations.command import in_page
 
     return in_page(tables)
@@ -143,6 +143,12 @@ def _data(call: argparse.Namespace, folder: Path) -> Sequence[Table]:
             photos=_photos(call.photos),
             progress=progress,
         )
+
+
+def _data_page(tables: Sequence[Table]) -> str:
+    from benchmarks.data_quality.report import in_page
+
+    return in_page(tables)
 
 
 def _photos(folder: str | None) -> list[Path]:

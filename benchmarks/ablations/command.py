@@ -64,8 +64,8 @@ def ablations(
     from editworld_core.editor import WorldEditor
 
     edits = Edits(WorldEditor(), folder / "edits", engine, names=dynamics, scenes=scenes, seed=seed)
-    wanted = _wanted(tables, edits.engine.info.records_attention)
-    missing = [name for name in wanted if _kept(folder, name, edits.setup) is None]
+    names = wanted(tables, edits.engine.info.records_attention)
+    missing = [name for name in names if _kept(folder, name, edits.setup) is None]
     total = len(missing) * len(edits.scenes)
     for place, name in enumerate(missing):
         done = place * len(edits.scenes)
@@ -81,7 +81,12 @@ def ablations(
     return _write(folder, edits.setup)
 
 
-def _wanted(tables: Sequence[str], records_attention: bool) -> list[str]:
+def wanted(tables: Sequence[str], records_attention: bool) -> list[str]:
+    """The names of the tables to make, in their order, of those asked for; none asked for means all that can be made.
+
+    Raises:
+        BadInputError: one needs attention, and the engine records none.
+    """
     if not records_attention:
         for name in tables:
             if name in OF_ATTENTION:

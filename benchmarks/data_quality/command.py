@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.data_quality.arms import ARMS, Arm, few_wordings
-from benchmarks.tables import Table, in_markdown
+from benchmarks.tables import Table
 from editworld_core.datagen.records import write_file
 from editworld_core.engines.protocol import Progress
 from editworld_core.errors import BadInputError
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from editworld_core.engines.pocket import MiniLMEncoder
     from training.config import TrainConfig
     from training.pool import PairPool
+
+CELL = 16  # pixels of a cell of the model's second level
 
 
 def data_benchmark(
@@ -45,11 +47,13 @@ def data_benchmark(
         progress: called with the steps done and in all.
 
     Raises:
-        BadInputError: an arm is unknown, or the folder holds arms made with other settings.
+        BadInputError: an arm is unknown, the size cannot be, or the folder holds arms made with other settings.
     """
     from benchmarks.data_quality.models import RememberingEncoder, small_config
     from training.pool import open_pool
 
+    if size % CELL:
+        raise BadInputError(f"The side must be a multiple of {CELL} pixels, not {size}.")
     arms = _chosen(names, bool(photos))
     config = small_config(pairs, steps, size, threads)
     setup = {"pairs": pairs, "steps": steps, "size": size, "scenes": scenes}
@@ -113,15 +117,15 @@ def _run(
 
 
 def _write(folder: Path, setup: dict[str, int]) -> list[Table]:
-    from benchmarks.data_quality.report import findings, plot, tables
+    from benchmarks.data_quality.report import findings, in_page, plot, tables
 
     found = {arm.name: kept for arm in ARMS if (kept := _kept(folder, arm, setup)) is not None}
     made = tables(found)
-    report = {"setup": setup, "findings": findings(found), "tables": [table.as_dict() for table in made]}
+    report = {"setup": setup, "findings": findings(made), "tables": [table.as_dict() for table in made]}
     write_file(folder / "data.json", f"{json.dumps(report, indent=1)}\n".encode())
     drawn = plot(found)
     if drawn:
         write_file(folder / "data.svg", drawn.encode())
-    page = in_markdown(made, {"data": "data.svg"} if drawn else None)
+    page = in_page(made, {"data": "data.svg"} if drawn else None)
     write_file(folder / "data.md", f"{page}\n".encode())
     return made

@@ -8,7 +8,7 @@ import numpy as np
 from benchmarks.bootstrap import Estimate, estimate, estimate_difference
 from benchmarks.data_quality.arms import ARMS, Arm, kept_dynamics
 from benchmarks.plots import interval_plot
-from benchmarks.tables import Cell, Column, Row, Table, in_words
+from benchmarks.tables import Cell, Column, Row, Table, in_markdown, in_words
 
 Found = Mapping[str, Mapping[str, Any]]
 """By arm what was measured: ``pairs``, ``last_loss``, ``seconds``, and ``scenes``, one row each."""
@@ -70,19 +70,26 @@ def plot(found: Found) -> str:
     return interval_plot("Error left, against all pairs", known, zero=True) if known else ""
 
 
-def findings(found: Found) -> list[str]:
+def in_page(made: Sequence[Table], plots: Mapping[str, str] | None = None) -> str:
+    """What the tables say, and the tables, as Markdown."""
+    said = "\n".join(f"- {sentence}" for sentence in findings(made))
+    return f"### What they say\n\n{said}\n\n{in_markdown(made, plots)}"
+
+
+def findings(made: Sequence[Table]) -> list[str]:
     """One sentence an arm: whether its error left differs from the first one's by more than chance may make.
 
     It must do so over the scenes, and by more than another seed does.
     """
-    first, *others = (arm for arm in ARMS if arm.name in found)
-    differences = {arm: difference for arm in others if (difference := _difference(found, arm, first, _all))}
-    chance = max((abs(differences[arm].value) for arm in others if arm.seed != first.seed), default=0.0)
+    first, *others = made[0].rows
+    changes = {row.label: change for row in others if isinstance(change := row.cells["change"], Estimate)}
+    seeds = [arm.title for arm in ARMS if arm.seed != ARMS[0].seed]
+    chance = max((abs(changes[title].value) for title in seeds if title in changes), default=0.0)
     return [
-        f"{arm.title[0].upper()}{arm.title[1:]}: error left {in_words(difference, 'difference')} against "
-        f"{first.title}, {_verdict(difference, chance)}."
-        for arm, difference in differences.items()
-        if arm.seed == first.seed
+        f"{title[0].upper()}{title[1:]}: error left {in_words(change, 'difference')} against {first.label}, "
+        f"{_verdict(change, chance)}."
+        for title, change in changes.items()
+        if title not in seeds
     ]
 
 

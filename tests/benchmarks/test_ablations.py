@@ -11,7 +11,7 @@ from PIL import Image
 
 from benchmarks.__main__ import main
 from benchmarks.ablations import masking
-from benchmarks.ablations.command import MAKERS
+from benchmarks.ablations.command import MAKERS, wanted
 from benchmarks.ablations.edits import Edit, Edits, fingerprint, pair_of
 from benchmarks.ablations.elsewhere import MOVED, as_from_elsewhere
 from benchmarks.ablations.failures import failures
@@ -23,6 +23,7 @@ from benchmarks.ablations.summary import table
 from editworld_core.alignment import estimate_alignment
 from editworld_core.editor import EditResult, WorldEditor
 from editworld_core.engines.registry import load_engine
+from editworld_core.errors import BadInputError
 from editworld_core.masks import content_words, enlarge, threshold_paper
 from editworld_core.settings import EditSettings
 from training import unaffected
@@ -255,5 +256,9 @@ def test_refusals_are_one_sentence(
     assert captured.out == ""
 
 
-def test_every_name_has_a_table() -> None:
+def test_every_name_has_a_table_and_those_of_attention_need_it() -> None:
     assert tuple(MAKERS) == TABLES
+    assert tuple(wanted((), True)) == TABLES
+    assert set(TABLES) - set(wanted((), False)) == {"threshold", "recorder", "recorder-steps"}
+    with pytest.raises(BadInputError, match="leave out the table recorder"):
+        wanted(("parts", "recorder"), False)

@@ -113,16 +113,16 @@ def test_scores_tell_the_truth_from_doing_nothing() -> None:
     assert [row.cells["left"].value for row in scores] == [0, 1]
     assert scores[1].cells["change"].value == 1
     half = found | {"half": found["seed"], "noisy-masks": found["all"]}
-    assert findings(half) == [
+    assert findings(tables(half)) == [
         "Half of the pairs: error left +1.00 (+1.00 … +1.00) against all pairs, no more than another seed makes.",
         "Masks shifted, too wide or too narrow: error left 0.00 (0.00 … 0.00) against all pairs, which other scenes "
         "may undo.",
     ]
-    assert findings(half | {"seed": found["all"]})[0].endswith("worse than chance explains.")
+    assert findings(tables(half | {"seed": found["all"]}))[0].endswith("worse than chance explains.")
 
 
 def test_the_command_trains_no_arm_twice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    call = ["data", "--pairs", "64", "--steps", "2", "--size", "64", "--scenes", "1", "--threads", "1"]
+    call = ["data", "--pairs", "256", "--steps", "2", "--size", "64", "--scenes", "1", "--threads", "1"]
     call += ["-o", str(tmp_path)]
     assert main([*call, "--arm", "all", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
@@ -131,10 +131,12 @@ def test_the_command_trains_no_arm_twice(tmp_path: Path, capsys: pytest.CaptureF
     made = path.stat().st_mtime_ns
     assert main([*call, "--arm", "all", "--arm", "quarter"]) == 0
     assert path.stat().st_mtime_ns == made
-    assert "| a quarter of the pairs | 16 |" in (tmp_path / "data.md").read_text()
+    assert "| a quarter of the pairs | 64 |" in (tmp_path / "data.md").read_text()
     assert (tmp_path / "data.svg").read_text().count("circle") == 1
     assert main([*call[:-2], "--scenes", "2", "-o", str(tmp_path)]) == 2
     assert "made with other settings" in capsys.readouterr().err
+    assert main([*call, "--size", "72"]) == 2
+    assert "a multiple of 16 pixels, not 72" in capsys.readouterr().err
     assert main([*call, "--arm", "most"]) == 2
     assert "There is no arm 'most'" in capsys.readouterr().err
     assert main([*call, "--arm", "photos"]) == 2
