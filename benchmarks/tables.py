@@ -9,10 +9,12 @@ from benchmarks.bootstrap import Estimate
 from editworld_core.datagen.records import write_file
 from editworld_core.errors import BadInputError
 
-Kind = Literal["text", "count", "percent", "points", "number", "share", "difference", "decibels", "seconds"]
+Kind = Literal[
+    "text", "count", "percent", "points", "number", "levels", "share", "difference", "decibels", "seconds"
+]
 Cell = Estimate | float | int | str | None
-DIGITS = {"number": 1, "decibels": 1, "share": 2, "difference": 2, "seconds": 2}
-SIGNED = ("points", "difference")
+DIGITS = {"number": 1, "levels": 1, "decibels": 1, "share": 2, "difference": 2, "seconds": 2}
+SIGNED = ("points", "difference", "levels")
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ COLUMNS = (
     Column("before", "success before", "percent"),
     Column("after", "success after", "percent"),
     LOST,
-    Column("added", "error added by post-edit, of 255", "difference"),
+    Column("added", "error added by post-edit, of 255", "levels"),
     Column("recall", "of the true mask found", "share"),
     Column("precision", "of the mask true", "share"),
     Column("iou", "IoU of final mask", "share"),

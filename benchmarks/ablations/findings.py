@@ -107,13 +107,15 @@ def _wording(tables: Mapping[str, Table]) -> str:
     return (
         f"**Causes against commands.** Before post-edit the plainest command succeeds in {before[0]}, the purest cause "
         f"in {before[1]}, and as the think step's command in {before[2]}. After post-edit the cause differs from the "
-        f"command by {in_words(cause.cells['gain'], 'points')} points{_by_chance(cause)}."
+        f"command by {in_words(cause.cells['gain'], 'points')} points, "
+        f"{'which may be chance' if _by_chance(cause, 'gain') else 'beyond chance'}."
     )
 
 
-def _by_chance(row: Row) -> str:
-    gain = row.cells.get("gain")
-    return ", which may be chance" if isinstance(gain, Estimate) and gain.low <= 0 <= gain.high else ""
+def _by_chance(row: Row, key: str) -> bool:
+    """Whether the interval of a difference holds zero."""
+    found = row.cells.get(key)
+    return isinstance(found, Estimate) and found.low <= 0 <= found.high
 
 
 def _unaffected(tables: Mapping[str, Table]) -> str:
@@ -130,19 +132,19 @@ def _unaffected(tables: Mapping[str, Table]) -> str:
 
 
 def _against_first(table: Table, what: str) -> str:
-    """Which lines of ``table`` succeed more or less often than its first one, after post-edit and beyond chance."""
+    """Which lines of ``table`` leave more or less error than its first one, after post-edit and beyond chance."""
     first, *others = table.rows
-    gains = {row.label: row.cells.get("gain") for row in others}
-    known = {label: gain for label, gain in gains.items() if isinstance(gain, Estimate)}
-    better = [_named(label, gain) for label, gain in known.items() if gain.low > 0]
-    worse = [_named(label, gain) for label, gain in known.items() if gain.high < 0]
-    parts = [f"better {', '.join(better)}"] if better else []
-    parts += [f"worse {', '.join(worse)}"] if worse else []
-    rest = len(known) - len(better) - len(worse)
-    if rest:
+    known = [row for row in others if isinstance(row.cells.get("error_gain"), Estimate)]
+    apart = [row for row in known if not _by_chance(row, "error_gain")]
+    better = [_named(row) for row in apart if _number(row, "error_gain") < 0]
+    worse = [_named(row) for row in apart if _number(row, "error_gain") > 0]
+    parts = [f"less error with {', '.join(better)}"] if better else []
+    parts += [f"more error with {', '.join(worse)}"] if worse else []
+    if len(apart) < len(known):
         parts.append(f"{'no other line' if parts else 'no line'} differs by more than chance may make")
-    return f"**{what}**, against “{first.label}”, in points of success after post-edit: {'; '.join(parts)}."
+    return f"**{what}**, against “{first.label}”, after post-edit: {'; '.join(parts)}."
 
 
-def _named(label: str, gain: Estimate) -> str:
-    return f"“{label}” {in_words(gain, 'points')}"
+def _named(row: Row) -> str:
+    error, success = in_words(row.cells["error_gain"], "levels"), in_words(row.cells["gain"], "points")
+    return f"“{row.label}”, {error} of 255 and {success} points of success"

@@ -14,9 +14,10 @@ COLUMNS = (
     Column("scenes", "scenes", "count"),
     Column("before", "success before", "percent"),
     Column("after", "success after", "percent"),
-    Column("gain", "after, against the first line", "points"),
+    Column("gain", "success after, against the first line", "points"),
     Column("error_before", "error before, of 255", "number"),
     Column("error_after", "error after", "number"),
+    Column("error_gain", "error after, against the first line", "levels"),
     Column("psnr", "PSNR outside, dB", "decibels"),
     Column("iou_attention", "IoU of attention", "share"),
     Column("iou", "IoU of final mask", "share"),
@@ -42,6 +43,7 @@ def cells(rows: Rows, first: Rows | None = None) -> dict[str, Cell]:
     found["seconds"] = times.value if times else None
     if first is not None:
         found["gain"] = estimate_difference(values(rows, "after"), values(first, "after"))
+        found["error_gain"] = estimate_difference(values(rows, "error_after"), values(first, "error_after"))
     return found
 
 

@@ -184,15 +184,16 @@ def _rows(after: list[bool], **more: float) -> list[dict]:
 
 
 def test_findings_name_what_differs_and_nothing_else() -> None:
-    found = {"first": _rows([True] * 40), "same": _rows([True] * 39 + [False]), "worse": _rows([False] * 40)}
+    worse = _rows([False] * 40, error_after=12.0)
+    found = {"first": _rows([True] * 40), "same": _rows([True] * 39 + [False]), "worse": worse}
     said = findings([table("helps", "T", "", "line", found)])
     assert said == [
-        "**What helps the post-edit**, against “first”, in points of success after post-edit: worse “worse” −100 "
-        "(−100 … −100); no other line differs by more than chance may make."
+        "**What helps the post-edit**, against “first”, after post-edit: more error with “worse”, +3.0 (+3.0 … +3.0) "
+        "of 255 and −100 (−100 … −100) points of success; no other line differs by more than chance may make."
     ]
     words = {"1, plain": found["first"], "2, cause": found["worse"], "2, as the think step's": found["first"]}
     said = findings([table("wording", "T", "", "line", words)])
-    assert "differs from the command by −100 (−100 … −100) points." in said[0]
+    assert "differs from the command by −100 (−100 … −100) points, beyond chance." in said[0]
     parts = {
         "no post-edit": _rows([True] * 4, psnr=21.0),
         "+ inpainting": _rows([True, False] * 2, psnr=30.0),
