@@ -27,9 +27,16 @@ class AttentionMaps:
     Attributes:
         layers: by layer name, float32 [steps, positions, h, w]: softmax probabilities of the context positions, mean
             over heads, conditional branch only. Over all positions of the context they sum to 1.
+        numbers: by layer name, the numbers from 1 of the denoising steps that ``layers`` holds; a layer that is not
+            in it has every step. A layer that a short cut leaves out at some steps has gaps.
     """
 
     layers: Mapping[str, NDArray[np.float32]]
+    numbers: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+
+    def steps_of(self, layer: str) -> tuple[int, ...]:
+        """The numbers from 1 of the denoising steps that are there of ``layer``, in their order."""
+        return self.numbers.get(layer) or tuple(range(1, len(self.layers[layer]) + 1))
 
     def nearest(self, cells: int) -> tuple[str, ...]:
         """The layers of the down and up blocks whose longer side is nearest to ``cells``, as the paper uses 16x16."""
@@ -49,7 +56,7 @@ class AttentionMaps:
         Args:
             positions: places in the text encoder's context.
             layers: names of layers of one resolution; None takes ``nearest(cells)``.
-            steps: denoising steps; None takes all.
+            steps: indices of recorded steps; None takes all.
         """
         names = layers or self.nearest(cells)
         chosen = slice(None) if steps is None else list(steps)
@@ -69,6 +76,8 @@ class AttentionRecorder:
     max_cells: int = 32
     positions: Sequence[int] | None = None
     _steps: dict[str, list[NDArray[np.float32]]] = field(default_factory=dict)
+    _numbers: dict[str, list[int]] = field(default_factory=dict)
+    _passes: int = 0
 
     @contextmanager
     def watch(self, unet: "UNet2DConditionModel", grid: tuple[int, int]) -> Iterator["AttentionRecorder"]:
@@ -78,6 +87,9 @@ class AttentionRecorder:
             unet: any diffusers UNet with cross-attention; the first item of each batch must be the conditional branch.
             grid: height and width of its latents.
         """
+
+        def count(*_: Any) -> None:
+            self._passes += 1
 
         def record(
             name: str,
@@ -96,12 +108,19 @@ class AttentionRecorder:
                 probabilities = probabilities[:, list(self.positions)]
             self.keep(name, probabilities.T.reshape(-1, height, width))
 
-        with watching(unet, record):
-            yield self
+        # A short cut may leave layers out of a pass, so the passes are counted and not the layer's own calls.
+        counting = unet.register_forward_pre_hook(count)
+        try:
+            with watching(unet, record):
+                yield self
+        finally:
+            counting.remove()
 
     def keep(self, layer: str, map: "torch.Tensor") -> None:
         """Add one step's probabilities [positions, h, w] of ``layer``."""
-        self._steps.setdefault(layer, []).append(map.float().cpu().numpy())
+        steps = self._steps.setdefault(layer, [])
+        steps.append(map.float().cpu().numpy())
+        self._numbers.setdefault(layer, []).append(self._passes or len(steps))
 
     @property
     def saw_something(self) -> bool:
@@ -116,7 +135,10 @@ class AttentionRecorder:
         """
         if not self._steps:
             raise ValueError("No attention was recorded; run an edit with this recorder first.")
-        return AttentionMaps({name: np.stack(steps) for name, steps in self._steps.items()})
+        return AttentionMaps(
+            {name: np.stack(steps) for name, steps in self._steps.items()},
+            {name: tuple(numbers) for name, numbers in self._numbers.items()},
+        )
 
 
 def grid_of(queries: int, grid: tuple[int, int]) -> tuple[int, int]:

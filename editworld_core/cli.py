@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from editworld_core import __version__
+from editworld_core.commands.attending import add_attention
 from editworld_core.commands.editing import add_edit, add_post_edit
 from editworld_core.commands.evaluating import add_evaluate
 from editworld_core.commands.listing import engines
@@ -75,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     listing.set_defaults(run=engines)
     add_evaluate(verbs.add_parser("evaluate", help="measure an engine on a data set"))
+    add_attention(verbs.add_parser("attention", help="see where each word of an instruction acts"))
     for command in verbs.choices.values():
         command.add_argument("--json", action="store_true", help="print one JSON object on standard output")
     return parser

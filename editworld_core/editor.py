@@ -14,12 +14,13 @@ from PIL import Image
 from editworld_core.engines.protocol import Engine, Progress, Token
 from editworld_core.errors import BadInputError
 from editworld_core.images import Source, carry_change, check_instruction, native_size, read_image
-from editworld_core.masks import Mask, content_words, difference_mask, enlarge, mask_from_maps, normalise
+from editworld_core.masks import Mask, content_words, difference_mask, heat_from_maps, mask_from_maps
 from editworld_core.settings import LARGEST_SEED, EditSettings, check_settings
 
 if TYPE_CHECKING:
     from editworld_core.attention import AttentionMaps
     from editworld_core.metrics import DriftReport
+    from editworld_core.post_edit import EditMasks
 
 MaskSource = Literal["attention", "difference", "hand"]
 
@@ -41,6 +42,7 @@ class EditResult:
         hand: bool [H, W], the mask that the user drew, or None.
         timings: seconds by step.
         drift: what changed outside the mask.
+        found: how post-edit came to its mask: the segments of both pictures and the chosen ones; None without it.
     """
 
     original: Image.Image
@@ -58,6 +60,7 @@ class EditResult:
     hand: NDArray[np.bool_] | None
     timings: Mapping[str, float]
     drift: "DriftReport"
+    found: "EditMasks | None" = None
 
 
 class WorldEditor:
@@ -120,6 +123,7 @@ class WorldEditor:
             Image.Resampling.LANCZOS,
         )
         words = tuple(engine.tokens(told))
+        _keywords(settings, words)  # refuses an unknown one before the work
         # Beyond the last word there is only padding, which is not worth its memory.
         last = max((position for token in words for position in token.positions), default=-1)
         recorder = (
@@ -190,7 +194,7 @@ class WorldEditor:
         keywords = _keywords(settings, words)
         with clock("mask"):
             prompt, heat = _located(original, attention, words, keywords, settings)
-        alignment = None
+        alignment, found = None, None
         source: MaskSource = "difference" if prompt is None else "attention"
         if settings.post_edit:
             with clock("post_edit"):
@@ -212,6 +216,7 @@ class WorldEditor:
                     progress=progress,
                 )
             final, mask, prompt, alignment = kept.final, kept.mask, kept.prompt, kept.alignment
+            found = kept.found
             if hand is not None and settings.hand_rule == "replace":
                 source = "hand"
         else:
@@ -235,6 +240,7 @@ class WorldEditor:
             hand=hand,
             timings=clock.seconds,
             drift=drift,
+            found=found,
         )
 
 
@@ -251,8 +257,7 @@ def _located(
         return None, None
     size = (original.height, original.width)
     maps = [attention.map(token.positions) for token in chosen]
-    heat = normalise(np.sum([enlarge(normalise(map), size) for map in maps], axis=0))
-    return mask_from_maps(maps, settings.mask_rule, settings.mask_threshold, size), heat
+    return mask_from_maps(maps, settings.mask_rule, settings.mask_threshold, size), heat_from_maps(maps, size)
 
 
 def _keywords(settings: EditSettings, words: Sequence[Token]) -> tuple[str, ...]:

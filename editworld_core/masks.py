@@ -132,6 +132,11 @@ def mask_from_maps(maps: Sequence[Map], rule: MaskRule, factor: float, size: tup
     return np.logical_or.reduce([threshold_otsu(enlarge(map, size)) for map in telling])
 
 
+def heat_from_maps(maps: Sequence[Map], size: tuple[int, int]) -> Map:
+    """Where several keywords acted together, [H, W] in 0..1: the sum of their ``maps``, each scaled by its maximum."""
+    return normalise(np.sum([enlarge(normalise(map), size) for map in maps], axis=0))
+
+
 def shrunk(size: tuple[int, int], side: int = WORK_SIDE) -> tuple[int, int]:
     """``size`` = (W, H) with its longer side brought down to at most ``side`` pixels."""
     scale = min(1.0, side / max(size))

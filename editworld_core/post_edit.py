@@ -58,6 +58,7 @@ class PostEdit:
         used: the same with shift, zoom and cast undone, if that was asked for.
         alignment: the shift and zoom that were found; None if they were not sought, as when the whole picture changed.
         cast: the colour cast that was undone; none if not asked for.
+        found: all masks on the way, with the segments that were chosen among.
         timings: seconds of "align", "segment", "inpaint" and "composite".
     """
 
@@ -70,6 +71,7 @@ class PostEdit:
     used: Image.Image
     alignment: Alignment | None
     cast: Cast
+    found: "EditMasks"
     timings: Mapping[str, float]
 
 
@@ -163,6 +165,7 @@ def post_edit(
         used=used,
         alignment=alignment,
         cast=cast,
+        found=found,
         timings=seconds,
     )
 
@@ -214,12 +217,18 @@ def post_edit_any(
 
 @dataclass(frozen=True)
 class EditMasks:
-    """On the way to the final mask, all [H, W]: what the masks were sought from, M_ori, M_gen, M_edit."""
+    """On the way to the final mask, all [H, W]: what the masks were sought from, M_ori, M_gen, M_edit.
+
+    ``proposed_original`` and ``proposed_edited`` are the segments that M_ori and M_gen were chosen among, on the grid
+    that pictures are compared on (see ``masks.at_most``); none where nothing was segmented.
+    """
 
     prompt: Mask
     original: Segment
     edited: Segment
     edit: Mask
+    proposed_original: tuple[Segment, ...] = ()
+    proposed_edited: tuple[Segment, ...] = ()
 
 
 def edit_masks(
@@ -245,14 +254,12 @@ def edit_masks(
     found = evidence(difference(soft, after), acted)
     level = max(otsu_level(found), LEAST)
     certain = tidy(found > level)
-    segments = [
-        choose_segment(segmenter.segments(image, certain, found), certain, segment_area)
-        for image in (before, after)
-    ]
+    proposed = [tuple(segmenter.segments(image, certain, found)) for image in (before, after)]
+    segments = [choose_segment(each, certain, segment_area) for each in proposed]
     either = segments[0].mask | segments[1].mask
     mask = tidy((either & (found > WEAK * level)) | certain)
     of_before, of_after = (replace(one, mask=enlarge_mask(one.mask, size)) for one in segments)
-    return EditMasks(prompt, of_before, of_after, enlarge_mask(mask, size))
+    return EditMasks(prompt, of_before, of_after, enlarge_mask(mask, size), *proposed)
 
 
 def _better_fit(original: Image.Image, edited: Image.Image, fitted: Fitted, mask: Mask) -> Fitted:
