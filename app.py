@@ -19,6 +19,8 @@ import gradio as gr
 from editworld_core.engines.registry import EngineRow, engine_rows, load_engine
 from editworld_core.errors import EditWorldError
 from ui.api import edit_endpoint, think_endpoint
+from ui.attention import attention_tab
+from ui.attention_layout import ATTENTION_CSS
 from ui.data import data_tab
 from ui.data_session import data_sets
 from ui.edit import edit_tab
@@ -57,7 +59,9 @@ def build_app(
         gr.HTML(HEADER, padding=False)
         with gr.Tabs(elem_id="tabs"):
             with gr.Tab("Edit", id="edit"):
-                edit_tab(studio)
+                ask, edits = edit_tab(studio)
+            with gr.Tab("Attention", id="attention"):
+                attention_tab(studio, ask, edits)
             with gr.Tab("Sample data", id="data"):
                 made = data_tab(data)
             with gr.Tab("Recheck", id="recheck") as recheck:
@@ -72,7 +76,7 @@ def launch(page: gr.Blocks, **options: Any) -> tuple[Any, str, str]:
     """Serve ``page``; ``options`` go to ``gr.Blocks.launch``."""
     return page.launch(
         theme=make_theme(),
-        css=CSS + RECHECK_CSS,
+        css=CSS + RECHECK_CSS + ATTENTION_CSS,
         favicon_path=FAVICON,
         footer_links=["api"],
         run_history=False,

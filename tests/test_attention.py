@@ -6,6 +6,7 @@ import torch
 from diffusers import UNet2DConditionModel
 
 from editworld_core.attention import AttentionMaps, AttentionRecorder, grid_of
+from editworld_core.engines.deep_cache import DeepCache
 
 POSITIONS, WIDTH = 7, 24
 
@@ -124,3 +125,18 @@ def test_nothing_recorded_is_said() -> None:
 )
 def test_grid_of_a_layer(cells: int, grid: tuple[int, int], expected: tuple[int, int]) -> None:
     assert grid_of(cells, grid) == expected
+
+
+def test_layers_that_a_short_cut_leaves_out_know_which_steps_they_were_in(unet: UNet2DConditionModel) -> None:
+    sample, context = _inputs(16, 16)
+    recorder, cache = AttentionRecorder(), DeepCache(unet)
+    with torch.no_grad(), recorder.watch(unet, (16, 16)), cache.remembering():
+        unet(sample, 9, context)
+        with cache.shallow():
+            unet(sample, 5, context)
+        unet(sample, 1, context)
+    maps = recorder.maps()
+    steps = {stack.shape[-1]: maps.steps_of(name) for name, stack in maps.layers.items()}
+    assert steps == {16: (1, 2, 3), 8: (1, 3)}
+    unet(sample, 1, context)  # outside the block nothing counts
+    assert recorder.maps().numbers == maps.numbers

@@ -191,9 +191,13 @@ def test_the_files_of_a_study(study: Study) -> None:
     mask = np.asarray(Image.open(io.BytesIO(files["mask.png"])))
     np.testing.assert_array_equal(mask == 255, study.mask(view))
     # a spot of heat is redder than the same place without it
-    door, opens = (np.asarray(Image.open(io.BytesIO(files[f"heat_{word}.png"])), int) for word in ("door", "opens"))
+    door, opens = (
+        np.asarray(Image.open(io.BytesIO(files[f"heat_{word}.png"])), int) for word in ("door", "opens")
+    )
     hottest = np.unravel_index(study.heat(View(words=("door",))).argmax(), SIZE)
-    cold = np.unravel_index((study.heat(View(words=("opens",))) - study.heat(View(words=("door",)))).argmin(), SIZE)
+    cold = np.unravel_index(
+        (study.heat(View(words=("opens",))) - study.heat(View(words=("door",)))).argmin(), SIZE
+    )
     assert door[hottest][0] - door[hottest][2] > 40
     assert (door[cold] - opens[cold])[0] - (door[cold] - opens[cold])[2] > 20
     with Image.open(io.BytesIO(files["figure.png"])) as figure:
@@ -231,7 +235,7 @@ def test_two_instructions_on_one_picture(study: Study, picture: Image.Image) -> 
     pixels = [np.asarray(each.result.edited, int) for each in (study, other)]
     np.testing.assert_allclose(found.difference, np.abs(pixels[0] - pixels[1]).max(-1) / 255, atol=1e-6)
     assert found.difference.max() > 0.1
-    files = comparison_files(study, other, *views, found)
+    files = comparison_files(study, other, *views)
     grey = np.asarray(Image.open(io.BytesIO(files["difference.png"])), int)
     np.testing.assert_array_equal(grey, np.abs(pixels[0] - pixels[1]).max(-1))
     np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(files["against_mask.png"]))) > 0, second)

@@ -37,8 +37,8 @@ MASK_NAMES = ("hand_rule", "grow", "feather")
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 
 
-def edit_tab(studio: Studio) -> None:
-    """Build the tab inside the current ``gr.Blocks``."""
+def edit_tab(studio: Studio) -> tuple[Ask, gr.State]:
+    """Build the tab inside the current ``gr.Blocks``; its fields and the visitor's ``Session``, for other tabs."""
     session = gr.State(None, time_to_live=HOUR, delete_callback=lambda kept: kept and kept.close())
     with gr.Row(elem_id="workbench"):
         with gr.Column(scale=5, min_width=300):
@@ -52,6 +52,7 @@ def edit_tab(studio: Studio) -> None:
     tab.connect()
     for gallery, examples in shelves:
         tab.connect_examples(gallery, examples)
+    return ask, session
 
 
 class EditTab:

@@ -120,7 +120,7 @@ class Session:
         if self.entry is None:
             return None
         result = self.entry.shown.result
-        same = any(_equal(picture, known) for known in (result.original, result.final))
+        same = any(same_picture(picture, known) for known in (result.original, result.final))
         return result.hand if same else None
 
     def close(self) -> None:
@@ -157,7 +157,8 @@ def _variant(settings: EditSettings, hand: Mask | None) -> Variant:
     return settings, "" if hand is None else hashlib.sha256(np.packbits(hand).tobytes()).hexdigest()
 
 
-def _equal(first: Image.Image, second: Image.Image) -> bool:
+def same_picture(first: Image.Image, second: Image.Image) -> bool:
+    """Whether two pictures are equal, pixel by pixel."""
     return first.size == second.size and np.array_equal(np.asarray(first), np.asarray(second))
 
 

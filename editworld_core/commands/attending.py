@@ -134,7 +134,7 @@ def _written(
     if second is not None:
         other = second.checked(_view(call, second))
         both = compare(study, second, view, other)
-        files |= comparison_files(study, second, view, other, both)
+        files |= comparison_files(study, second, view, other)
         found["against"] = _about(second, other, truth) | {
             "masks_iou": both.iou,
             "mean_difference": float(both.difference.mean()),

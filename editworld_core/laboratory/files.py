@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from editworld_core.errors import BadInputError
-from editworld_core.laboratory.comparison import Comparison
+from editworld_core.laboratory.comparison import Comparison, compare
 from editworld_core.laboratory.drawing import (
     figure,
     frames,
@@ -102,11 +102,14 @@ def study_files(study: Study, view: View, truth: Mask | None = None) -> dict[str
     return files
 
 
-def comparison_files(
-    first: Study, second: Study, of_first: View, of_second: View, found: Comparison
-) -> dict[str, bytes]:
+def comparison_files(first: Study, second: Study, of_first: View, of_second: View) -> dict[str, bytes]:
     """What a comparison adds: ``against.png``, a figure of both, ``against_mask.png``, ``against_maps.npz`` of the
-    second instruction, and ``difference.png``, grey, 255 where the two edits differ by a channel's whole range."""
+    second instruction, and ``difference.png``, grey, 255 where the two edits differ by a channel's whole range.
+
+    Raises:
+        BadInputError: as ``compare`` does.
+    """
+    found = compare(first, second, of_first, of_second)
     grey = Image.fromarray(np.rint(found.difference * 255).astype(np.uint8))
     return {
         "against.png": png(comparison_figure(first, second, of_first, of_second, found)),
