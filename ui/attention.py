@@ -17,7 +17,7 @@ from editworld_core.simulation.held_out import held_out_pair
 from ui import checks, wording
 from ui.attention_layout import Question, Seen, ViewFields, lay_out_question, lay_out_seen
 from ui.attention_session import LabSession, layers_at, usual_cells, view_of
-from ui.attention_view import compared, each_word, seen, segmented, step_by_step
+from ui.attention_view import compared, difference, each_word, seen, segmented, step_by_step
 from ui.edit_layout import Ask
 from ui.notes import EXPIRED, progress_bar, refusal, said, sentence_of, unsaid
 from ui.running import Finished, Step, stepwise
@@ -60,7 +60,17 @@ class AttentionTab:
         self.question, self.view, self.answer = question, view, answer
         q = question
         self.asked = [q.image, q.instruction, q.engine, q.steps, q.seed]
-        self.busy_fields = [session, q.take, q.run, q.stop, q.status]
+        self.busy_fields = [
+            session,
+            q.take,
+            q.run,
+            q.stop,
+            q.status,
+            answer.compare,
+            answer.segment,
+            answer.export,
+        ]
+        self.labels = {button: button.value for button in (answer.compare, answer.segment, answer.export)}
         # what every handler of the view is given: the fields, the true mask, and the words of the second instruction
         self.looking = [*view.all, q.truth, answer.other_words]
         self.shown = [*view.all, *vars(answer).values()]
@@ -137,8 +147,9 @@ class AttentionTab:
             a.second_heat,
             a.compared_said,
         ]
-        quick = [v.words.input, v.rule.input, v.threshold.input, a.other_words.input]
+        quick = [v.words.input, v.rule.input, a.other_words.input]
         gr.on([*quick, q.truth.upload, q.truth.clear], self.look, outputs=drawn, **live)
+        v.threshold.input(self.move_threshold, outputs=[v.rule, *drawn], **live)
         everything = [*drawn, a.each, a.animation, v.layers, v.step]
         gr.on([v.layers.input, v.step.input], self.look_elsewhere, outputs=everything, **live)
         v.cells.input(self.change_cells, outputs=everything, **live)
@@ -218,7 +229,7 @@ class AttentionTab:
             return {
                 self.answer.other_words: choices,
                 self.answer.compared: gr.update(visible=True),
-                self.answer.second_edited: session.second.result.final,
+                **difference(self.answer, study, session.second),
                 **self._seen(session, *looking[:-1], words),
             }
 
@@ -290,15 +301,17 @@ class AttentionTab:
             q.run: gr.update(visible=True),
             q.stop: gr.update(visible=False),
             q.status: gr.update(value="", visible=False),
+            **{button: gr.update(value=label, interactive=True) for button, label in self.labels.items()},
         }
 
     def _busy(self, bar: str) -> Updates:
-        q = self.question
+        q, waiting = self.question, gr.update(value="Working…", interactive=False)
         return {
             q.take: gr.update(visible=False),
             q.run: gr.update(visible=False),
             q.stop: gr.update(value="Stop", interactive=True, visible=True),
             q.status: gr.update(value=bar, visible=True),
+            **dict.fromkeys(self.labels, waiting),  # which may be far below the bar
         }
 
     # ---- looking, without the engine
@@ -308,6 +321,13 @@ class AttentionTab:
         if session is None or session.study is None:
             return {self.session: session}
         return self._seen(session, *looking)
+
+    def move_threshold(self, session: LabSession | None, *looking: Any) -> Updates:
+        """The same by the paper's rule, which is the one that has a threshold."""
+        if session is None or session.study is None:
+            return {self.session: session}
+        before, after = looking[:4], looking[5:]
+        return {self.view.rule: "paper", **self._seen(session, *before, "paper", *after)}
 
     def look_elsewhere(self, session: LabSession | None, *looking: Any) -> Updates:
         """The same when layers or step are others, which every word's map changes with."""
@@ -351,7 +371,6 @@ class AttentionTab:
         view = view_of(study, *views)
         updates: Updates = {
             self.session: session,
-            self.view.threshold: gr.update(visible=view.rule == "paper"),
             self.answer.save: gr.update(visible=False),  # those files are of another view
         }
         try:
@@ -388,9 +407,7 @@ class AttentionTab:
             v.layers: gr.update(choices=_named(layers_at(study, cells)), value=[]),
             v.step: step_by_step(study, view, 0),
             v.rule: usual.rule,
-            v.threshold: gr.update(
-                value=checks.THRESHOLD.nearest(usual.threshold), visible=usual.rule == "paper"
-            ),
+            v.threshold: checks.THRESHOLD.nearest(usual.threshold),
         }
 
     # ---- what to look at

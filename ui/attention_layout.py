@@ -28,6 +28,7 @@ ATTENTION_CSS = """
 .lab-picture img { width: 100%; max-height: 420px; object-fit: contain; }
 #each-word .grid-wrap { min-height: 0; max-height: none; height: auto; }
 #each-word .grid-container { grid-template-columns: repeat(auto-fill, minmax(min(120px, 40%), 1fr)); }
+#each-word .grid-container { padding-top: 24px; } /* the label stands above the pictures */
 #each-word .caption-label { left: 0; right: 0; bottom: 0; max-width: none; border: 0; border-radius: 0;
   text-align: left; padding: 3px 8px; }
 """
@@ -96,6 +97,7 @@ class Seen:
     second_edited: gr.Image
     difference: gr.Image
     compared_said: gr.Markdown
+    difference_said: gr.Markdown
     export: gr.Button
     save: gr.DownloadButton
 
@@ -136,9 +138,7 @@ def _lay_out_engine(studio: Studio) -> tuple[Any, ...]:
         about = gr.Markdown(engine_note(studio.row(info.id)), elem_classes="quiet")
         usual = info.steps_of(plain.speed)
         steps = slider(checks.STEPS, usual, 1, steps_help(info, plain.speed), elem_id="lab-steps")
-        seed = gr.Number(
-            label="Seed", info="Empty: a new one, which is then shown here.", precision=0, elem_id="lab-seed"
-        )
+        seed = gr.Number(0, label="Seed", info="Same seed, same picture.", precision=0, elem_id="lab-seed")
     return engine, about, steps, seed
 
 
@@ -218,8 +218,7 @@ def _lay_out_view() -> ViewFields:
             checks.THRESHOLD,
             plain.mask_threshold,
             0.0125,
-            "Share of the mean that counts.",
-            visible=False,
+            "The paper's rule: the share of the mean that counts.",
             min_width=200,
             elem_id="lab-threshold",
         )
@@ -288,7 +287,8 @@ def _lay_out_comparison() -> tuple[Any, ...]:
             with gr.Row():
                 edited = _picture("Second, afterwards", "lab-second-edited")
                 difference = _picture("Difference of the edits", "lab-difference")
-    return other, compare, compared, words, first, second, edited, difference, said
+            apart = gr.Markdown(elem_classes="quiet", elem_id="lab-difference-said")
+    return other, compare, compared, words, first, second, edited, difference, said, apart
 
 
 def _picture(label: str, name: str) -> gr.Image:

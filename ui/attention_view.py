@@ -75,21 +75,32 @@ def segmented(answer: Seen, study: Study, view: View) -> Updates:
     }
 
 
+def difference(answer: Seen, first: Study, second: Study) -> Updates:
+    """Where and by how much two edits differ, which no view changes."""
+    change = compare(first, second, first.usual, second.usual).difference
+    return {
+        answer.second_edited: second.result.final,
+        answer.difference: map_picture(change, LONGEST),
+        answer.difference_said: (
+            f"Before post-edit the two differ by {change.mean():.1%} of a channel's range on average, by "
+            f"{change.max():.0%} where the map is brightest."
+        ),
+    }
+
+
 def compared(answer: Seen, first: Study, second: Study, of_first: View, of_second: View) -> Updates:
-    """Heat and mask of two instructions, and how far apart they and the edits are."""
-    found = compare(first, second, of_first, of_second)
+    """Heat and mask of two instructions, and how the masks lie on each other."""
+    masks = first.mask(of_first), second.mask(of_second)
     heats = [
         heat_overlay(study.result.original, study.heat(view), mask, LONGEST)
-        for study, view, mask in ((first, of_first, found.first), (second, of_second, found.second))
+        for study, view, mask in ((first, of_first, masks[0]), (second, of_second, masks[1]))
     ]
     return {
         answer.first_heat: heats[0],
         answer.second_heat: heats[1],
-        answer.difference: map_picture(found.difference, LONGEST),
         answer.compared_said: (
-            f"“{first.result.instruction}” and “{second.result.instruction}”: **the masks have an IoU of "
-            f"{found.iou:.2f}**; the edits differ by {found.difference.mean():.1%} on average and by "
-            f"{found.difference.max():.0%} at most."
+            f"“{first.result.instruction}” and “{second.result.instruction}”: "
+            f"**the masks have an IoU of {mask_iou(*masks):.2f}.**"
         ),
     }
 

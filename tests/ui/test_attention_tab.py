@@ -37,7 +37,7 @@ class Lab:
     def __init__(self, picture: str) -> None:
         self.engine, self.picture = Attender(), picture
         studio = Studio(attending_editor(self.engine), [SEEING, BLIND, BROKEN], lambda: None)
-        with gr.Blocks():
+        with gr.Blocks() as self.page:
             ask = lay_out_ask(studio)
             self.edits = EditTab(studio, gr.State(None), ask, Answer(*lay_out_answer(), *lay_out_history()))
             question = lay_out_question(studio)
@@ -49,6 +49,15 @@ class Lab:
     ) -> dict[Any, Any]:
         *_, last = self.tab.run(session, self.picture, WORDS, "pocket", steps, 5, truth)
         return last
+
+    def outputs_of(self, name: str) -> list[Any]:
+        """The fields that the tab's handler of that name may change."""
+        (handler,) = {
+            tuple(each.outputs)
+            for each in self.page.fns.values()
+            if getattr(each.fn, "__self__", None) is self.tab and each.fn.__name__ == name
+        }
+        return list(handler)
 
     def session(self) -> LabSession:
         return self.run()[self.tab.session]  # type: ignore[no-any-return]
@@ -94,8 +103,8 @@ def test_a_run_shows_heat_mask_words_and_segments(lab: Lab) -> None:
     assert said.startswith("red + door + opens · 2 layers of 16×12 · mean of 3 steps.")
     assert share in said
     assert [word for _, word in last[answer.each]] == WORDS.split()
-    assert "segments that were proposed" in last[answer.segments_said]
-    assert last[answer.before].width > 72
+    assert last[answer.segments_said].endswith(".")
+    assert last[answer.before].size == last[answer.after].size
 
 
 def test_a_seed_that_was_drawn_is_shown(lab: Lab) -> None:
@@ -112,16 +121,18 @@ def test_one_step_has_no_slider_and_nothing_to_animate(lab: Lab) -> None:
 
 def test_the_threshold_moves_the_mask_without_another_edit(lab: Lab) -> None:
     session = lab.session()
-    answer, shares = lab.tab.answer, []
+    answer, pictures = lab.tab.answer, []
     for threshold in (0.5, 1.5, 3.0):
-        found = lab.tab.look(session, *looking(["red"], rule="paper", threshold=threshold))
-        assert found[lab.tab.view.threshold]["visible"]
+        found = lab.tab.move_threshold(session, *looking(["red"], threshold=threshold))
+        assert found[lab.tab.view.rule] == "paper"  # Otsu's has none
         mask = session.study.mask(View(words=("red",), rule="paper", threshold=threshold))
         assert f"{mask.mean():.0%} of the picture" in value(found[answer.said])
-        shares.append(np.asarray(found[answer.heat]))
-    assert not np.array_equal(shares[0], shares[2])
+        pictures.append(np.asarray(found[answer.heat]))
+    assert not np.array_equal(pictures[0], pictures[2])
+    otsu = lab.tab.look(session, *looking(["red"], threshold=3.0))
+    mask = session.study.mask(View(words=("red",)))
+    assert f"{mask.mean():.0%} of the picture" in value(otsu[answer.said])
     assert lab.engine.edits == 1
-    assert not lab.tab.look(session, *looking(["red"]))[lab.tab.view.threshold]["visible"]
 
 
 def test_steps_layers_and_resolutions(lab: Lab) -> None:
@@ -188,13 +199,42 @@ def test_two_instructions_side_by_side(lab: Lab) -> None:
         Image.open(lab.picture), "the red window", EditSettings(seed=5, steps=3), editor=attending_editor()
     )
     overlap = mask_iou(session.study.mask(View(words=("red",))), other.mask(other.usual))
-    assert f"IoU of {overlap:.2f}**" in last[answer.compared_said]
+    assert f"IoU of {overlap:.2f}.**" in last[answer.compared_said]
     both = lab.tab.look(session, *looking(["red"], other_words=["red"]))
-    assert "IoU of 1.00**" in both[answer.compared_said]
+    assert "IoU of 1.00.**" in both[answer.compared_said]
     assert lab.engine.edits == 2
     again = lab.run(session)  # another edit has nothing to do with it
     assert again[lab.tab.session].second is None
     assert not again[answer.compared]["visible"]
+
+
+def test_no_handler_changes_a_field_that_it_is_not_wired_to(lab: Lab) -> None:
+    session, tab = lab.session(), lab.tab
+    *_, compared = tab.compare(session, "the red window", *looking(["red"]))
+    *_, segmented = tab.segment(session, *looking(["red"]))
+    *_, exported = tab.export(session, *looking(["red"], other_words=["red"]))
+    *_, last = lab.edits.edit(None, lab.picture, WORDS, [], *edit_fields())
+    event = gr.SelectData(None, {"index": 2, "value": None})
+    taken = (last[lab.edits.session], lab.picture, WORDS, "pocket", 3, 7)
+    changed = {
+        "compare": compared,
+        "segment": segmented,
+        "export": exported,
+        "look": tab.look(session, *looking(["red"])),
+        "move_threshold": tab.move_threshold(session, *looking(["red"])),
+        "look_elsewhere": tab.look_elsewhere(session, *looking(["red"])),
+        "change_cells": tab.change_cells(session, *looking(["red"])),
+        "choose_word": tab.choose_word(event, session, *looking(["red"])),
+        "animate": tab.animate(session, *looking(["red"])),
+        "choose_scene": tab.choose_scene(session, "melt_snowman", 0),
+        "new_picture": tab.new_picture(),
+        "choose_engine": tab.choose_engine("pocket"),
+        "run": lab.run(session),
+        "take": tab.take(session, *taken),
+    }
+    for name, updates in changed.items():
+        outputs = lab.outputs_of(name)
+        assert not [field for field in updates if field not in outputs], name
 
 
 def test_everything_can_be_taken_as_one_zip(lab: Lab) -> None:
@@ -214,7 +254,13 @@ def test_everything_can_be_taken_as_one_zip(lab: Lab) -> None:
 
 def test_segments_of_another_mask(lab: Lab) -> None:
     session = lab.session()
-    *_, last = lab.tab.segment(session, *looking(["the"]))
+    first, *_, last = lab.tab.segment(session, *looking(["the"]))
+    button = lab.tab.answer.segment
+    assert (first[button]["value"], first[button]["interactive"]) == ("Working…", False)
+    assert (last[button]["value"], last[button]["interactive"]) == (
+        "Find the segments of the mask above",
+        True,
+    )
     assert "segments that were proposed" in last[lab.tab.answer.segments_said]
     assert last[lab.tab.answer.before].size == last[lab.tab.answer.after].size
     *_, last = lab.tab.segment(session, *looking(["opens"]))  # looks to the right, where nothing changes
