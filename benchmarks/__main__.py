@@ -1,4 +1,4 @@
-"""The command line: ``python -m benchmarks {ablations,data,edit,attention,generate,train}``.
+"""The command line: ``python -m benchmarks {ablations,data,edit,attention,generate,photos,train}``.
 
 ``--json`` prints one object.
 """
@@ -7,8 +7,11 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 from benchmarks.commands import add_ablations, add_data, run
+from editworld_core.errors import BadInputError, EditWorldError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,9 +42,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     train.add_argument("--batch", type=int, default=4, help="pictures a step; 4 if not given")
     train.add_argument("--steps", type=int, default=4, help="that are measured; 4 if not given")
     train.add_argument("--tiny", action="store_true", help="a tiny model, to try the benchmark itself")
+    photos = verbs.add_parser("photos", help="a sheet of photographs under all that can happen to one")
+    photos.add_argument("-o", "--output", type=Path, required=True, metavar="SHEET.jpg", help="the sheet")
+    photos.add_argument("--engine", metavar="ID", default="pocket", help="pocket if not given")
+    photos.add_argument("--photos", type=Path, metavar="DIR", help="take its pictures, the first eight")
+    photos.add_argument("--full", type=Path, metavar="DIR", help="every result at full size goes there")
     for verb in (edit, attention, train):
         verb.add_argument("--threads", type=int, default=2, help="2 if not given")
-    for verb in (edit, attention, generate, train):
+    for verb in (edit, attention, generate, train, photos):
         verb.add_argument("--json", action="store_true", help="print one JSON object on standard output")
     add_ablations(
         verbs.add_parser("ablations", help="what each part of an edit contributes, on held-out worlds")
@@ -50,6 +58,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     call = parser.parse_args(arguments)
     if "run" in call:
         return run(call)
+    try:
+        report, words = _run(call)
+    except EditWorldError as error:
+        print(error, file=sys.stderr)
+        return 2 if isinstance(error, BadInputError) else 1
+    print(json.dumps(report) if call.json else words)
+    return 0
+
+
+def _run(call: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    """The benchmark's report, and in words."""
     if call.verb == "edit":
         from benchmarks import edit as benchmark
 
@@ -67,13 +86,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         report = training.train_benchmark(call.size, call.batch, call.steps, call.threads, call.tiny)
         words = training.in_words(report)
+    elif call.verb == "photos":
+        from benchmarks import photos as sheet
+
+        report = sheet.photos_benchmark(call.output, call.engine, call.photos, call.full)
+        words = sheet.in_words(report)
     else:
         from benchmarks import attention as recording
 
         report = recording.attention_benchmark(call.size, call.steps, call.threads)
         words = recording.in_words(report)
-    print(json.dumps(report) if call.json else words)
-    return 0
+    return report, words
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@ An engine edits at a few hundred pixels a side. Enlarging its picture would blur
 light and colour is, in a small window, close to an affine map of the colours that were there: so the map is fitted
 window by window on the small pictures, enlarged, and applied to the full-size upload, whose texture stays (He et
 al., Guided Image Filtering, with a colour guide; Chen et al., Bilateral Guided Upsampling). Where no such map
-explains the edit, something new is there, and the enlarged small picture is shown.
+explains the edit, something new is there, and the enlarged small picture is shown. How much of the upload's texture
+still shows, under water, in fog, behind what is new, is measured where the small pictures have texture themselves.
 """
 
 import cv2
@@ -16,8 +17,16 @@ from editworld_core.pixels import Picture, to_float, to_image
 
 RIDGE = 3e-4
 """Variance (squared units of 0..1) below which a window is too flat to fit, and the map stays a shift of colour."""
-EXPLAINED = 0.05
-"""Root mean square misfit at which the fitted map and the enlarged picture have equal weight."""
+EXPLAINED = 0.025
+"""Root mean square misfit at which the fitted map and the enlarged picture have equal weight, where they are flat."""
+HIDDEN = 0.25
+"""By how much of the local contrast that is more elsewhere: among texture a misfit is hardly seen."""
+TEXTURE = (1.0, 2.5)
+"""Standard deviations in small pixels of the blurs between which texture is compared."""
+SHARP = 0.8
+"""Share of the texture that counts as all of it: engines blur a little."""
+FLAT = 2e-5
+"""Variance of texture below which there is none to compare."""
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 STRIP_ROWS = 64
 
@@ -55,16 +64,48 @@ def _mean(planes: Picture, radius: int) -> Picture:
 
 
 def _planes(before: Picture, after: Picture) -> Picture:
-    """What is enlarged, ``float32 [16, h, w]``: for each of R, G, B the gains on R, G, B and the shift; the small
-    picture after; and its weight 0..1 against the map."""
+    """What is enlarged, ``float32 [12, h, w]``: for each of R, G, B the gains on R, G, B of the upload and the shift.
+
+    With the map ``A x + c`` of a window, the share s of its texture that shows, and the weight n of what is new, the
+    picture is a blend, (1 - n) : n, of the map of the small picture, its texture taken by s, with the small picture
+    after; to which what the upload has beyond the small picture is added, mapped by A and taken by s cubed: what
+    blurs the texture of the small picture takes more of the finer one.
+    """
     height, width = before.shape[:2]
     radius = max(2, round(0.03 * min(height, width)))
     gain, shift, fitted = _local_maps(before, after, radius)
-    misfit = _mean(((after - fitted) ** 2).mean(-1), max(1, radius // 3))
-    novelty = misfit**2 / (misfit**2 + EXPLAINED**4)
-    coefficients = np.concatenate((gain, shift[..., None]), -1).reshape(height, width, 12)
-    planes = np.concatenate((coefficients, after, novelty[..., None]), -1)
+    mapped, smooth = (_apply_gain(gain, picture) for picture in (before, _blur(before, TEXTURE[1])))
+    share = _texture_share(_apply_gain(gain, _blur(before, TEXTURE[0])) - smooth, after, radius)[..., None]
+    new = _novelty(after, fitted, radius)[..., None]
+    finer = share**3
+    shift = (1 - new) * (smooth + share * (mapped - smooth) + shift) + new * after - finer * mapped
+    planes = np.concatenate((finer[..., None] * gain, shift[..., None]), -1).reshape(height, width, 12)
     return np.ascontiguousarray(planes.transpose(2, 0, 1), np.float32)
+
+
+def _apply_gain(gain: Picture, picture: Picture) -> Picture:
+    return np.einsum("hwck,hwk->hwc", gain, picture)
+
+
+def _blur(picture: Picture, sigma: float) -> Picture:
+    return cv2.GaussianBlur(picture, (0, 0), sigma, borderType=cv2.BORDER_REFLECT)
+
+
+def _texture_share(mapped: Picture, after: Picture, radius: int) -> Picture:
+    """How much of the texture ``mapped`` [h, w, 3], of the small picture before, is in ``after``: [h, w] in 0..1; 1
+    where there is none."""
+    texture = _blur(after, TEXTURE[0]) - _blur(after, TEXTURE[1])
+    both, own = (_mean((mapped * other).sum(-1), radius) + FLAT for other in (texture, mapped))
+    return _mean(np.clip(both / own / SHARP, 0, 1), radius)
+
+
+def _novelty(after: Picture, fitted: Picture, radius: int) -> Picture:
+    """Weight [h, w] in 0..1 of ``after`` against what the map makes of the picture before."""
+    misfit = _mean(((after - fitted) ** 2).mean(-1), max(1, radius // 3))
+    luma, around = after @ LUMA, max(1, radius // 2)
+    contrast = np.maximum(_mean(luma * luma, around) - _mean(luma, around) ** 2, 0)
+    allowed = EXPLAINED**2 + HIDDEN**2 * contrast
+    return misfit**2 / (misfit**2 + allowed**2)
 
 
 def _local_maps(before: Picture, after: Picture, radius: int) -> tuple[Picture, Picture, Picture]:
@@ -97,7 +138,7 @@ def _local_maps(before: Picture, after: Picture, radius: int) -> tuple[Picture, 
 
 
 def _apply(original: NDArray[np.uint8], planes: Picture) -> NDArray[np.uint8]:
-    """Enlarge ``planes`` [16, h, w] and apply them to ``original`` [H, W, 3], a strip of rows at a time.
+    """Enlarge ``planes`` [12, h, w] and apply them to ``original`` [H, W, 3], a strip of rows at a time.
 
     Twelve coefficients for every pixel of a 12-megapixel photograph would be 600 MB, and slower out of the cache.
     """
@@ -116,20 +157,17 @@ def _apply(original: NDArray[np.uint8], planes: Picture) -> NDArray[np.uint8]:
         used = np.flatnonzero(weights[strip].any(0))
         rows = slice(used[0], used[-1] + 1)
         enlarged = weights[strip, rows] @ wide[rows].reshape(rows.stop - rows.start, -1)
-        result[strip] = _blend(original[strip], enlarged.reshape(-1, 16, width))
+        result[strip] = _mapped(original[strip], enlarged.reshape(-1, 12, width))
     return result
 
 
-def _blend(original: NDArray[np.uint8], planes: Picture) -> NDArray[np.uint8]:
-    """One strip: ``original`` [n, W, 3] under the maps in ``planes`` [n, 16, W], mixed with the picture in them."""
+def _mapped(original: NDArray[np.uint8], planes: Picture) -> NDArray[np.uint8]:
+    """One strip: ``original`` [n, W, 3] under the maps in ``planes`` [n, 12, W]."""
     source = cv2.split(original.astype(np.float32))
-    novelty = np.clip(planes[:, 15], 0, 1)
     channels = []
     for channel in range(3):
-        gains = planes[:, 4 * channel : 4 * channel + 3]
         mapped = planes[:, 4 * channel + 3] * 255
         for colour in range(3):
-            mapped += gains[:, colour] * source[colour]
-        mapped += novelty * (planes[:, 12 + channel] * 255 - mapped)
+            mapped += planes[:, 4 * channel + colour] * source[colour]
         channels.append(mapped)
     return np.rint(np.clip(cv2.merge(channels), 0, 255)).astype(np.uint8)

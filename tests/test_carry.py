@@ -124,9 +124,9 @@ def test_strips_leave_no_seams(photo: Image.Image) -> None:
 def test_twelve_megapixels_take_seconds_and_little_memory(photo: Image.Image) -> None:
     large = photo.resize((4000, 3000))
     small = shrunk(large)
-    started = time.perf_counter()
+    started = time.process_time()  # how busy the machine is does not count
     carry_change(large, small, night(small))
-    assert time.perf_counter() - started < 5  # 0.8 s on an idle core
+    assert time.process_time() - started < 5
 
 
 def test_small_pictures_of_different_sizes_are_refused(photo: Image.Image) -> None:
