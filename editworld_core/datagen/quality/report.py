@@ -233,10 +233,10 @@ def _table(contents: Contents) -> str:
     table.writerow(("id", "branch", "category", "dynamic", *MEASURES))
     for row in contents.rows:
         values = ("" if (value := row.values.get(name)) is None else f"{value:.6g}" for name in MEASURES)
-        table.writerow((*map(_cell, (row.id, row.branch, row.category, row.dynamic)), *values))
+        table.writerow((*map(safe_cell, (row.id, row.branch, row.category, row.dynamic)), *values))
     return out.getvalue()
 
 
-def _cell(text: str) -> str:
+def safe_cell(text: str) -> str:
     """``text`` so that no spreadsheet takes it for a formula."""
     return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text

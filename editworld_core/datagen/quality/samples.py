@@ -44,9 +44,9 @@ def _sample(item: Item) -> Sample:
 
 def draw_strip(pictures: Pictures) -> Image.Image:
     """Original, target, and if there is a mask the target with the mask in amber and the rest dimmed."""
-    shown = [_small(pictures.original), _small(pictures.target)]
+    shown = [shrink(pictures.original), shrink(pictures.target)]
     if pictures.mask is not None:
-        shown.append(_overlay(shown[1], pictures.mask))
+        shown.append(overlay(shown[1], pictures.mask))
     width, height = shown[0].size
     strip = Image.new("RGB", (len(shown) * (width + GAP) - GAP, height), (128, 128, 128))
     for place, picture in enumerate(shown):
@@ -54,13 +54,15 @@ def draw_strip(pictures: Pictures) -> Image.Image:
     return strip
 
 
-def _small(image: Image.Image) -> Image.Image:
-    scale = SIDE / max(image.size)
+def shrink(image: Image.Image, side: int = SIDE) -> Image.Image:
+    """``image`` with ``side`` pixels at its longer side."""
+    scale = side / max(image.size)
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     return image.resize(size, Image.Resampling.LANCZOS if scale < 1 else Image.Resampling.BICUBIC)
 
 
-def _overlay(picture: Image.Image, mask: Mask) -> Image.Image:
+def overlay(picture: Image.Image, mask: Mask) -> Image.Image:
+    """``picture`` with what ``mask`` [H, W] covers in amber and the rest dimmed; the mask may have another size."""
     inside = (
         np.asarray(Image.fromarray(mask).convert("L").resize(picture.size, Image.Resampling.BOX))[..., None]
         / 255
