@@ -58,8 +58,12 @@ def alexnet_features(frames: Frames) -> Scores:
 class VisionModel:
     """The embedding of a frame by a vision model of transformers: a folder or a hub id."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, dtype: "torch.dtype | None" = None) -> None:
         """
+        Args:
+            name: folder or hub id.
+            dtype: of the weights; None takes the fastest that is safe here.
+
         Raises:
             EngineUnavailableError: the weights are missing or damaged.
         """
@@ -69,9 +73,10 @@ class VisionModel:
         from editworld_core.engines.place import best_place
 
         place = best_place()
+        self._dtype = dtype or place.dtype
         with loading(name):
             self._processor = AutoImageProcessor.from_pretrained(name)
-            model = AutoModel.from_pretrained(name, dtype=place.dtype)
+            model = AutoModel.from_pretrained(name, dtype=self._dtype)
         self._model: Any = model.eval().requires_grad_(False).to(place.device)
         self._place = place
 
@@ -84,7 +89,7 @@ class VisionModel:
             for start in range(0, len(frames), BATCH):
                 images = [Image.fromarray(frame) for frame in frames[start : start + BATCH]]
                 pixels = self._processor(images=images, return_tensors="pt")["pixel_values"]
-                vectors.append(self._embed(pixels.to(self._place.device, self._place.dtype)).float().cpu())
+                vectors.append(self._embed(pixels.to(self._place.device, self._dtype)).float().cpu())
         units = torch.nn.functional.normalize(torch.cat(vectors), dim=1)
         return np.asarray(units, np.float32)
 

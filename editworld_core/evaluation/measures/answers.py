@@ -74,6 +74,18 @@ class AnswerBook:
                 with self._path.open("a", encoding="utf-8") as file:
                     file.write(line)
 
+    def counts(self, question: str) -> list[tuple[str, int, int]]:
+        """By model how many pictures it was asked about, and how often no answer was usable."""
+        own = [answer for answer in self._answers.values() if answer.question == question]
+        return [
+            (
+                model,
+                sum(answer.model == model for answer in own),
+                sum(answer.model == model and bool(answer.failure) for answer in own),
+            )
+            for model in dict.fromkeys(answer.model for answer in own)
+        ]
+
     def __len__(self) -> int:
         return len(self._answers)
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import numpy as np
 from PIL import Image
 
 from editworld_core.evaluation.record import Item, Outcome, Pictures, Values
@@ -49,6 +50,14 @@ def kept_outside(item: Item, mask: Mask | None) -> Mask | None:
     if mask is None or mask.all() or not item.about.get("local", True):
         return None
     return ~mask
+
+
+def only(where: Mask, image: Image.Image, otherwise: Image.Image) -> Image.Image:
+    """``image`` where ``where`` [H, W] is True and ``otherwise`` elsewhere, where no difference is to be seen then."""
+    pixels = np.where(
+        where[..., None], np.asarray(image.convert("RGB")), np.asarray(otherwise.convert("RGB"))
+    )
+    return Image.fromarray(pixels)
 
 
 def nothing(names: tuple[str, ...]) -> Mapping[str, float | None]:

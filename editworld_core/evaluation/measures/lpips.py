@@ -38,8 +38,10 @@ def load_lpips() -> Callable[[Image.Image, Image.Image], float]:
         )
     linear = _linear_weights()
     with loading("LPIPS"):
-        model = alexnet(weights=None)
-        model.load_state_dict(torch.load(network, map_location="cpu", weights_only=True))
+        with torch.device("meta"):
+            model = alexnet(weights=None)
+        saved = torch.load(network, map_location="cpu", weights_only=True)
+        model.load_state_dict(saved, assign=True)
         state = torch.load(linear, map_location="cpu", weights_only=True)
         weights = [state[f"lin{layer}.model.1.weight"] for layer in range(len(CUTS))]
     layers = model.features.eval().requires_grad_(False)

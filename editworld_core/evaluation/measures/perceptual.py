@@ -2,13 +2,11 @@
 
 from collections.abc import Callable
 
-import numpy as np
 from PIL import Image
 
-from editworld_core.evaluation.measures.base import Measure, kept_outside, on_both
+from editworld_core.evaluation.measures.base import Measure, kept_outside, on_both, only
 from editworld_core.evaluation.measures.table import names_of
 from editworld_core.evaluation.record import Item, Outcome, Pictures, Values
-from editworld_core.masks import Mask
 from editworld_core.metrics import st_lpips
 
 Distance = Callable[[Image.Image, Image.Image], float]
@@ -45,11 +43,3 @@ def _measure_of(stem: str, version: str, distance: Distance, model: str) -> Meas
         return on_both(outcome, of)
 
     return Measure(stem, version, names_of(stem), measure, model)
-
-
-def only(where: Mask, image: Image.Image, otherwise: Image.Image) -> Image.Image:
-    """``image`` where ``where`` [H, W] is True and ``otherwise`` elsewhere, where no difference is to be seen then."""
-    pixels = np.where(
-        where[..., None], np.asarray(image.convert("RGB")), np.asarray(otherwise.convert("RGB"))
-    )
-    return Image.fromarray(pixels)

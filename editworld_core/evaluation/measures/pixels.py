@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from editworld_core.evaluation.measures.base import Measure, kept_outside, on_both
+from editworld_core.evaluation.measures.base import Measure, kept_outside, on_both, only
 from editworld_core.evaluation.measures.table import names_of
 from editworld_core.evaluation.record import Item, Outcome, Pictures, Values
 from editworld_core.metrics import psnr
@@ -50,11 +50,11 @@ def psnr_within(a: Image.Image, b: Image.Image, mask: "Mask | None") -> float | 
 def ssim_within(a: Image.Image, b: Image.Image, mask: "Mask | None") -> float | None:
     """Mean SSIM where ``mask`` [H, W] is True; None without a mask, if it is empty, or under 11 pixels a side.
 
-    Windows at the mask's border see a few pixels beyond it.
+    Windows reach over the mask's border: what they see there of ``b`` is taken from ``a``, so that it does not count.
     """
     if mask is None or not mask.any() or min(a.size) < WINDOW:
         return None
-    return float(ssim_map(a, b)[mask].mean())
+    return float(ssim_map(a, only(mask, b, a))[mask].mean())
 
 
 def ssim_map(a: Image.Image, b: Image.Image) -> NDArray[np.float64]:

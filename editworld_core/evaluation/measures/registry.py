@@ -88,6 +88,8 @@ def _clip(name: str) -> Measure:
 
 
 def _dino(name: str) -> Measure:
+    import torch
+
     from editworld_core.datagen.frame_features import VisionModel
 
-    return dino_measure(name, VisionModel(name))
+    return dino_measure(name, VisionModel(name, torch.float32))

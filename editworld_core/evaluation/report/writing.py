@@ -6,9 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from editworld_core.datagen.records import write_file
+from editworld_core.evaluation.measures.answers import FILE as ANSWERS
+from editworld_core.evaluation.measures.answers import AnswerBook
 from editworld_core.evaluation.record import Outcome, Scored
 from editworld_core.evaluation.report.contents import Contents
+from editworld_core.evaluation.report.latex import to_latex
 from editworld_core.evaluation.report.numbers import to_csv, to_json
+from editworld_core.evaluation.report.page import draw_page
+from editworld_core.evaluation.report.pictures import write_pictures
 
 PAGE, NUMBERS, TABLE, LATEX, FILES = (
     "report.html",
@@ -50,3 +55,7 @@ def write_report(
     numbers = json.dumps(to_json(contents), indent=2, ensure_ascii=False, allow_nan=False)
     write_file(folder / NUMBERS, f"{numbers}\n".encode())
     write_file(folder / TABLE, to_csv(contents).encode())
+    write_file(folder / LATEX, to_latex(contents).encode())
+    book = AnswerBook(folder / ANSWERS)
+    shown = write_pictures(folder / FILES, scored, outcome_of, book)
+    write_file(folder / PAGE, draw_page(contents, shown, FILES, book).encode())
