@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -29,6 +30,12 @@ class Measure:
     names: tuple[str, ...]
     measure: Callable[[Item, Pictures, Outcome], Values]
     model: str = ""
+
+
+def model_name(name: str) -> str:
+    """How reports call a model: its hub id, or the name of its folder, wherever that lies."""
+    folder = Path(name).expanduser()
+    return folder.resolve().name if folder.exists() else name
 
 
 def on_both(outcome: Outcome, of: Callable[[Image.Image], Values]) -> dict[str, float | None]:

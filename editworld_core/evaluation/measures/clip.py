@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from editworld_core.datagen.quality.gauges import weights_of
-from editworld_core.evaluation.measures.base import Measure, on_both
+from editworld_core.evaluation.measures.base import Measure, model_name, on_both
 from editworld_core.evaluation.measures.table import names_of
 from editworld_core.evaluation.record import Item, Outcome, Pictures, Values
 
@@ -24,7 +24,7 @@ def clip_measure(scorer: "ClipScorer") -> Measure:
         return _measure(scorer, item, pictures, outcome)
 
     version = f"clip-1 {weights_of(scorer.name)}"
-    return Measure("clip", version, names_of("clip"), measure, scorer.name)
+    return Measure("clip", version, names_of("clip"), measure, model_name(scorer.name))
 
 
 def _measure(scorer: "ClipScorer", item: Item, pictures: Pictures, outcome: Outcome) -> Values:

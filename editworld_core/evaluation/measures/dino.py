@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from editworld_core.datagen.quality.gauges import weights_of
-from editworld_core.evaluation.measures.base import Measure, on_both
+from editworld_core.evaluation.measures.base import Measure, model_name, on_both
 from editworld_core.evaluation.measures.table import names_of
 from editworld_core.evaluation.record import Item, Outcome, Pictures, Values
 
@@ -30,7 +30,7 @@ def dino_measure(name: str, model: "VisionModel") -> Measure:
 
         return on_both(outcome, of)
 
-    return Measure("dino", f"dino-1 {weights_of(name)}", names_of("dino"), measure, name)
+    return Measure("dino", f"dino-1 {weights_of(name)}", names_of("dino"), measure, model_name(name))
 
 
 def _embed(model: "VisionModel", image: Image.Image) -> np.ndarray[tuple[int], np.dtype[np.float32]]:

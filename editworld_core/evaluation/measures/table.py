@@ -103,7 +103,7 @@ SCORES: tuple[Score, ...] = (
     Score(
         "judge_instruction",
         "judge",
-        "Instruction",
+        "Instruction grade",
         "Judge",
         "How well the picture shows what the instruction leads to, 1 to 5.",
         "high",
@@ -111,7 +111,7 @@ SCORES: tuple[Score, ...] = (
     Score(
         "judge_preservation",
         "judge",
-        "Preservation",
+        "Preservation grade",
         "Judge",
         "How well the picture keeps what the instruction does not concern, 1 to 5.",
         "high",
@@ -119,7 +119,7 @@ SCORES: tuple[Score, ...] = (
     Score(
         "judge_quality",
         "judge",
-        "Quality",
+        "Quality grade",
         "Judge",
         "How clear, natural and unbroken the picture is, 1 to 5.",
         "high",

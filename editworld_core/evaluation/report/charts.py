@@ -4,12 +4,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from editworld_core.datagen.quality.charts import number
+from editworld_core.datagen.quality.charts import number as three_digits
 from editworld_core.evaluation.statistics import Mean
 
 WIDTH, LINE = 360, 22
 NAMES, VALUES = 130, 56
 LONGEST = 18  # letters of a name
+
+
+def number(value: float) -> str:
+    """``value`` in three digits, below a thousandth in four decimals.
+
+    >>> number(0.12345), number(-0.00062), number(-0.00001)
+    ('0.123', '−0.0006', '0')
+    """
+    if abs(value) < 0.00005:
+        return "0"
+    return f"{value:.4f}".replace("-", "−") if abs(value) < 0.001 else three_digits(value)
 
 
 @dataclass(frozen=True)

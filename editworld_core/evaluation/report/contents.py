@@ -5,9 +5,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from editworld_core.evaluation.measures.base import EDITED, FINAL
 from editworld_core.evaluation.measures.table import SCORES, VALUES, Score
 from editworld_core.evaluation.record import Item, Scored, Setup
 from editworld_core.evaluation.statistics import Mean, means, paired
+
+FAMILIES = {"clip": "CLIP", "dino": "DINO", "judge": "MLLM", "lpips": "LPIPS", "st_lpips": "ST-LPIPS"}
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,20 @@ class Contents:
             for label in self.setups
             if label != self.reference
         }
+
+    def sides_of(self, label: str) -> tuple[str, ...]:
+        """``edited`` and ``final``, or without a post-edit ``edited`` only, since both then are the same picture."""
+        return (EDITED, FINAL) if self.setups[label].settings.post_edit else (EDITED,)
+
+    def names_of(self, label: str, score: Score) -> list[str]:
+        """The values of ``score`` that say something of the setup ``label``."""
+        return [name for name in score.names if VALUES[name].side in ("", *self.sides_of(label))]
+
+    def models_in(self, scores: Sequence[Score]) -> str:
+        """The models behind ``scores``, as a sentence; empty if there are none."""
+        families = dict.fromkeys(score.family for score in scores if score.family in self.models)
+        named = "; ".join(f"{FAMILIES.get(family, family)} by {self.models[family]}" for family in families)
+        return f"{named}." if named else ""
 
     def title_of(self, score: Score) -> str:
         """The score's title with the model behind it, without which its numbers mean nothing."""

@@ -4,6 +4,7 @@ It needs booktabs, graphicx and iftex. pdfLaTeX does not know the letters of all
 are shown by their number in Unicode; XeLaTeX and LuaLaTeX have them as they are.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from editworld_core.evaluation.measures.base import EDITED, FINAL
@@ -94,7 +95,7 @@ def _preamble(body: str) -> str:
 
 
 def _absent(contents: Contents, family: str) -> str:
-    titles = ", ".join(score.title for score in SCORES if score.family == family)
+    titles = "; ".join(score.title for score in SCORES if score.family == family)
     return f"{titles or family}. {contents.absent[family]}"
 
 
@@ -139,7 +140,7 @@ def _score_table(contents: Contents, heading: str, scores: Sequence[Score]) -> s
         [
             _title(contents, VALUES[name].score),
             SIDES[VALUES[name].side] if VALUES[name].side else "",
-            *(_cell(contents.overall[label].get(name)) for label in labels),
+            *(_own_cell(contents, label, name) for label in labels),
         ]
         for name in names
     ]
@@ -149,12 +150,17 @@ def _score_table(contents: Contents, heading: str, scores: Sequence[Score]) -> s
     return _table(caption, "ll" + "r" * len(labels), heads, rows)
 
 
+def _own_cell(contents: Contents, label: str, name: str) -> str:
+    told = name in contents.names_of(label, VALUES[name].score)
+    return _cell(contents.overall[label].get(name) if told else None)
+
+
 def _beside_table(found: Beside) -> str:
     first = [f"\\multicolumn{{{len(found.heads)}}}{{l}}{{}}"]
     if found.paper:
         first.append(f"\\multicolumn{{{len(found.paper)}}}{{c}}{{the paper}}")
-    own = list(dict.fromkeys(label for label, _ in found.ours if label))
-    first += [f"\\multicolumn{{2}}{{c}}{{{tex(label)}}}" for label in own]
+    own = Counter(label for label, _ in found.ours if label)
+    first += [f"\\multicolumn{{{span}}}{{c}}{{{tex(label)}}}" for label, span in own.items()]
     heads = [" & ".join(first) + r" \\"] if len(first) > 1 else []
     sides = [f"{SIDES[side]} post-edit" for _, side in found.ours]
     heads.append(" & ".join([*map(tex, found.heads), *map(tex, found.paper), *sides]) + r" \\")
@@ -165,9 +171,11 @@ def _beside_table(found: Beside) -> str:
 
 
 def _category_table(contents: Contents, score: Score) -> str:
-    columns = [(label, name) for label in contents.setups for name in score.names]
-    count = len(score.names)
-    groups = " & ".join(f"\\multicolumn{{{count}}}{{c}}{{{tex(label)}}}" for label in contents.setups)
+    columns = [(label, name) for label in contents.setups for name in contents.names_of(label, score)]
+    groups = " & ".join(
+        f"\\multicolumn{{{len(contents.names_of(label, score))}}}{{c}}{{{tex(label)}}}"
+        for label in contents.setups
+    )
     sides = [SIDES[VALUES[name].side] for _, name in columns]
     heads = [f" & & {groups} \\\\", " & ".join(["Branch", "Category", *sides]) + r" \\"]
     rows = [

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from hashlib import sha256
 from html import escape
 
-from editworld_core.datagen.quality.charts import bar_chart, number
+from editworld_core.datagen.quality.charts import bar_chart
 from editworld_core.evaluation.measures.answers import AnswerBook
 from editworld_core.evaluation.measures.judge import QUESTIONS
 from editworld_core.evaluation.measures.table import SCORES, VALUES, Score
-from editworld_core.evaluation.report.charts import Bar, interval_chart
+from editworld_core.evaluation.report.charts import Bar, interval_chart, number
 from editworld_core.evaluation.report.contents import Contents
 from editworld_core.evaluation.report.grid import grid
 from editworld_core.evaluation.report.page_tables import (
@@ -17,6 +17,7 @@ from editworld_core.evaluation.report.page_tables import (
     category_table,
     difference_table,
     score_table,
+    setup_table,
 )
 from editworld_core.evaluation.report.paper_tables import differences, paper_tables
 from editworld_core.evaluation.report.pictures import Shown
@@ -45,13 +46,6 @@ PLOTTED = (
     "mask_iou_final",
     "seconds",
 )
-FAMILIES = {
-    "clip": "CLIP",
-    "dino": "DINO",
-    "judge": "MLLM score and grades",
-    "lpips": "LPIPS",
-    "st_lpips": "ST-LPIPS",
-}
 
 
 def draw_page(
@@ -60,12 +54,13 @@ def draw_page(
     """The page; the small pictures lie in ``folder`` beside it."""
     sections = {
         "Scores": _scores(contents),
-        "The paper beside": _paper(contents),
+        "Beside the paper": _paper(contents),
         "Plots": _plots(contents),
         "Categories": _categories(contents),
         "Differences": _differences(contents),
         "Items": grid(contents, shown, folder),
         "The judge": _judge(book),
+        "Setups": setup_table(contents),
         "Failures": _failures(contents),
         "Absent scores": _absent(contents.absent),
     }
@@ -98,8 +93,7 @@ def _about(contents: Contents) -> str:
         label if label == setup.settings.engine else f"{label} ({setup.settings.engine})"
         for label, setup in contents.setups.items()
     )
-    models = ", ".join(f"{FAMILIES.get(name, name)}: {model}" for name, model in contents.models.items())
-    return f"{setups}. {models}{'.' if models else ''}"
+    return f"{setups}. {contents.models_in(SCORES)}"
 
 
 def _notes(contents: Contents) -> str:
@@ -163,7 +157,7 @@ def _plot(contents: Contents, score: Score) -> str:
     bars = [
         Bar(label, found, VALUES[name].side == "edited")
         for label in contents.setups
-        for name in score.names
+        for name in contents.names_of(label, score)
         if (found := contents.overall[label].get(name)) is not None
     ]
     unit = f" [{escape(score.unit)}]" if score.unit else ""
@@ -192,8 +186,9 @@ def _categories(contents: Contents) -> str:
     if len(contents.rows) < 2:
         return ""
     return "".join(
-        f"<details><summary>{escape(contents.title_of(score))}</summary>{category_table(contents, score)}</details>"
-        for score in contents.scores
+        f"<details{' open' * (not place)}><summary>{escape(contents.title_of(score))}</summary>"
+        f"{category_table(contents, score)}</details>"
+        for place, score in enumerate(contents.scores)
     )
 
 
@@ -214,7 +209,7 @@ def _question(book: AnswerBook, version: str, text: str) -> str:
     )
     return (
         f'<article class="card score"><h3>{version} <small>{escape(counts)}</small></h3>'
-        f"<p>{escape(text)}</p></article>"
+        f'<p class="question">{escape(text)}</p></article>'
     )
 
 
@@ -233,7 +228,7 @@ def _failures(contents: Contents) -> str:
 
 def _absent(absent: Mapping[str, str]) -> str:
     titles = {
-        family: ", ".join(score.title for score in SCORES if score.family == family) for family in absent
+        family: "; ".join(score.title for score in SCORES if score.family == family) for family in absent
     }
     lines = "".join(
         f"<li><strong>{escape(titles[family] or family)}</strong><br>{escape(reason)}</li>"

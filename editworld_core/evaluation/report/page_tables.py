@@ -1,15 +1,17 @@
 """The tables of the page."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from html import escape
 
-from editworld_core.datagen.quality.charts import number
 from editworld_core.evaluation.measures.base import EDITED, FINAL
 from editworld_core.evaluation.measures.table import VALUES, Score
 from editworld_core.evaluation.report import paper
+from editworld_core.evaluation.report.charts import number
 from editworld_core.evaluation.report.contents import Contents
 from editworld_core.evaluation.report.paper_tables import Beside, Cell
 from editworld_core.evaluation.statistics import Mean
+from editworld_core.settings import EditSettings
 
 SIDES = {EDITED: "without post-edit", FINAL: "with post-edit", "": ""}
 
@@ -18,8 +20,9 @@ def table(caption: str, note: str, head: str, rows: Iterable[str]) -> str:
     """A table that scrolls sideways where the screen is narrow; ``head`` and ``rows`` are markup already."""
     small = f"<small>{escape(note)}</small>" if note else ""
     return (
-        f'<div class="scroll" tabindex="0"><table><caption>{escape(caption)}{small}</caption>'
-        f"<thead>{head}</thead><tbody>{''.join(rows)}</tbody></table></div>"
+        f'<div class="table"><p class="caption">{escape(caption)}{small}</p>'
+        f'<div class="scroll" tabindex="0"><table aria-label="{escape(caption)}">'
+        f"<thead>{head}</thead><tbody>{''.join(rows)}</tbody></table></div></div>"
     )
 
 
@@ -41,12 +44,16 @@ def _ends(found: Mean) -> str:
 def score_table(contents: Contents, title: str, scores: Sequence[Score]) -> str:
     """A row a setup without and with post-edit, a column a score; the best of a column stands out."""
     sides = [side for side in (EDITED, FINAL) if any(side in score.sides for score in scores)]
-    lines = [(label, side) for label in contents.setups for side in (sides or [""])]
+    lines = [
+        (label, side)
+        for label in contents.setups
+        for side in ([own for own in contents.sides_of(label) if own in sides] or [""])
+    ]
     columns = {
         score.stem: {
             (label, side): contents.overall[label].get(f"{score.stem}_{side}" if score.sides else score.stem)
             for label, side in lines
-            if score.sides or side == (sides or [""])[0]
+            if score.sides or side != FINAL
         }
         for score in scores
     }
@@ -54,7 +61,7 @@ def score_table(contents: Contents, title: str, scores: Sequence[Score]) -> str:
     head = (
         '<tr><th class="side">Setup</th>'
         + "".join(
-            f'<th class="long" title="{escape(score.about)}">{escape(contents.title_of(score))}{_unit(score)}'
+            f'<th class="long" title="{escape(score.about)}">{escape(score.title)}{_unit(score)}'
             f"{_arrow(score)}</th>"
             for score in scores
         )
@@ -69,9 +76,10 @@ def score_table(contents: Contents, title: str, scores: Sequence[Score]) -> str:
         + "</tr>"
         for label, side in lines
     )
-    return table(
-        title, "Means; below them the ends of the 95% bootstrap interval over the items.", head, rows
+    note = (
+        f"Means, and the ends of their 95% bootstrap intervals over the items. {contents.models_in(scores)}"
     )
+    return table(title, note, head, rows)
 
 
 def _best(score: Score, column: Mapping[tuple[str, str], Mean | None]) -> tuple[str, str] | None:
@@ -118,9 +126,10 @@ def beside_table(found: Beside) -> str:
 
 def category_table(contents: Contents, score: Score) -> str:
     """A row a branch and category, and all of them; a column a setup without and with post-edit."""
-    columns = [(label, name) for label in contents.setups for name in score.names]
+    columns = [(label, name) for label in contents.setups for name in contents.names_of(label, score)]
     groups = "".join(
-        f'<th class="group" colspan="{len(score.names)}">{escape(label)}</th>' for label in contents.setups
+        f'<th class="group" colspan="{len(contents.names_of(label, score))}">{escape(label)}</th>'
+        for label in contents.setups
     )
     sides = "".join(f'<th class="long">{SIDES[VALUES[name].side] or "mean"}</th>' for _, name in columns)
     rows = [
@@ -167,3 +176,34 @@ def _difference(found: Mean | None) -> str:
     sign = "+" if found.mean > 0 else ""
     value = f'<span class="sure">{sign}{number(found.mean)}</span>' if sure else f"{sign}{number(found.mean)}"
     return f"<td>{value}<small>{_ends(found)}</small></td>"
+
+
+def setup_table(contents: Contents) -> str:
+    """A row a setting that is not the default everywhere, a column a setup."""
+    default = asdict(EditSettings())
+    settings = {label: asdict(setup.settings) for label, setup in contents.setups.items()}
+    told = [
+        name
+        for name in default
+        if name == "engine" or any(own[name] != default[name] for own in settings.values())
+    ]
+    head = (
+        '<tr><th class="side">Setting</th>'
+        + "".join(f'<th class="long">{escape(label)}</th>' for label in settings)
+        + "</tr>"
+    )
+    rows = (
+        f"<tr><th>{escape(name.replace('_', ' '))}</th>"
+        + "".join(f'<td class="long">{escape(_setting(own[name]))}</td>' for own in settings.values())
+        + "</tr>"
+        for name in told
+    )
+    return table("Settings", "Those that are not the default somewhere; report.json has all.", head, rows)
+
+
+def _setting(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple | list):
+        return ", ".join(map(str, value)) or "–"
+    return "–" if value in (None, "") else str(value)

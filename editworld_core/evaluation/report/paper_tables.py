@@ -63,7 +63,7 @@ def differences(contents: Contents) -> list[str]:
 
 
 def _columns(contents: Contents) -> list[tuple[str, str]]:
-    return [(label, side) for label in contents.setups for side in (EDITED, FINAL)]
+    return [(label, side) for label in contents.setups for side in contents.sides_of(label)]
 
 
 def _clip(contents: Contents) -> Beside:
@@ -104,6 +104,9 @@ def _branch_mean(contents: Contents, branch: str, label: str, name: str) -> Mean
 def _lpips(contents: Contents) -> Beside:
     rows: list[Row] = [((f"{method}, paper",), row) for method, row in paper.LPIPS.items()]
     for label, own in contents.overall.items():
-        rows.append(((label,), (own.get("lpips_edited"), own.get("lpips_final"))))
+        sides = contents.sides_of(label)
+        rows.append(
+            ((label,), tuple(own.get(f"lpips_{side}") if side in sides else None for side in (EDITED, FINAL)))
+        )
     columns = (("", EDITED), ("", FINAL))
     return Beside("LPIPS", contents.models.get("lpips", ""), (), columns, rows, ("Method",))

@@ -5,20 +5,21 @@ from editworld_core.datagen.quality.style import STYLE as COMMON
 STYLE = (
     COMMON
     + """
-.scroll { overflow-x: auto; margin: 0 0 14px; background: var(--card); border: 1px solid var(--line);
- border-radius: 12px; }
+.table { background: var(--card); border: 1px solid var(--line); border-radius: 12px; margin: 0 0 14px;
+ overflow: hidden; }
+.scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-size: .9rem; font-variant-numeric: tabular-nums; }
-caption { text-align: left; padding: 12px 14px 4px; font-weight: 600; }
-caption small { display: block; color: var(--soft); font-weight: 400; }
+.table .caption { margin: 0; padding: 12px 14px 4px; font-weight: 600; color: var(--ink); }
+.caption small { display: block; color: var(--soft); font-weight: 400; overflow-wrap: anywhere; }
 th, td { padding: 6px 12px; text-align: right; white-space: nowrap; vertical-align: top; }
 th { color: var(--soft); font-weight: 600; font-size: .84rem; }
-th.long { white-space: normal; overflow-wrap: anywhere; min-width: 90px; max-width: 220px; }
+.long { white-space: normal; overflow-wrap: break-word; max-width: 240px; }
 tbody th, thead th.side { text-align: left; color: var(--ink); }
 tbody th { font-weight: 500; }
 tbody tr:nth-child(odd) { background: color-mix(in srgb, var(--track) 38%, transparent); }
 thead tr:last-child th { border-bottom: 1px solid var(--line); }
 thead th.group { text-align: center; border-bottom: 1px solid var(--line); }
-td small { display: block; color: var(--soft); font-size: .76rem; }
+td small { display: block; font-weight: 400; color: var(--soft); font-size: .76rem; }
 td.best { color: var(--deep); font-weight: 700; }
 td.ours, th.ours { background: color-mix(in srgb, var(--bar) 9%, transparent); }
 .sure { color: var(--mark); font-weight: 700; }
@@ -50,12 +51,15 @@ td.ours, th.ours { background: color-mix(in srgb, var(--bar) 9%, transparent); }
 .numbers { columns: 220px; column-gap: 26px; margin: 8px 0 0; padding: 0; list-style: none; font-size: .86rem; }
 .numbers li { display: flex; justify-content: space-between; gap: 10px; break-inside: avoid; }
 .numbers span:last-child { font-variant-numeric: tabular-nums; color: var(--deep); }
+.question { white-space: pre-line; }
+details > .table { margin-top: 10px; }
 .said { font-size: .9rem; margin: 6px 0 0; overflow-wrap: anywhere; }
 .more { font: inherit; font-weight: 600; color: var(--card); background: var(--deep); border: 0; border-radius: 10px;
  padding: 11px 22px; cursor: pointer; }
 .more[hidden] { display: none; }
 @media (max-width: 640px) { main { padding: 20px 14px 48px; }
  .strip { grid-template-columns: repeat(2, minmax(0, 1fr)); }
- .controls { position: static; } .controls label { flex-basis: 130px; } th, td { padding: 5px 8px; } }
+ .controls { position: static; } .controls label { flex-basis: 130px; } th, td { padding: 5px 8px; }
+ tbody th { white-space: normal; min-width: 104px; overflow-wrap: break-word; } }
 """
 )
