@@ -78,7 +78,7 @@ class EditWorldFormat:
         """
         if not source.is_dir():
             raise BadInputError(f"{source} is not a folder; give the one that holds {ALL}.")
-        groups = sorted(source.glob(f"*/group_*/{TEXTS}"), key=_order)
+        groups = group_files(source)
         if not groups and not (source / ALL).is_file():
             raise BadInputError(
                 f"{source} has neither {ALL} nor group folders with {TEXTS}; give another folder or format."
@@ -89,11 +89,11 @@ class EditWorldFormat:
         for path in files:
             name = path.relative_to(source).as_posix()
             try:
-                records = _records(path, name)
+                found = records(path, name)
             except BadItem as bad:
                 yield bad
                 continue
-            for key, record in records:
+            for key, record in found:
                 try:
                     yield _found(source, path.parent, f"record {key} in {name}", record)
                 except BadItem as bad:
@@ -125,7 +125,17 @@ def _order(path: Path) -> tuple[str, int, str]:
     return path.parent.parent.name, int(number) if number.isdecimal() else -1, number
 
 
-def _records(path: Path, name: str) -> list[tuple[str, Any]]:
+def group_files(source: Path) -> list[Path]:
+    """The files of records in the groups of a folder, in order."""
+    return sorted(source.glob(f"*/group_*/{TEXTS}"), key=_order)
+
+
+def records(path: Path, name: str) -> list[tuple[str, Any]]:
+    """What a file of records holds, each with its key; in a list, with its number.
+
+    Raises:
+        BadItem: it is damaged; ``name`` is what to call it.
+    """
     try:
         content = json.loads(read_bytes(path, name))
     except (ValueError, RecursionError) as error:
@@ -145,16 +155,17 @@ def _found(root: Path, beside: Path, where: str, record: Any) -> Found:
     paths = [record.get("original_img_path"), record.get("target_img_path")]
     if not all(isinstance(path, str) and path for path in paths):
         raise BadItem("text damaged", f"{where} names no original_img_path or target_img_path")
-    original, target = (_resolve(root, beside, str(path), where) for path in paths)
+    original, target = (resolve(root, beside, str(path), where) for path in paths)
     return Found(
         where=where,
-        values=_values(record, original.relative_to(root).parts[0]),
+        values=record_values(record, original.relative_to(root).parts[0]),
         original=read_bytes(original, f"the original of {where}"),
         target=read_bytes(target, f"the target of {where}"),
     )
 
 
-def _values(record: Mapping[str, Any], branch: str) -> dict[str, Any]:
+def record_values(record: Mapping[str, Any], branch: str) -> dict[str, Any]:
+    """The fields of ``Triplet`` that a record in the folder ``branch`` gives, not checked."""
     values: dict[str, Any] = {}
     if branch == VIDEO:
         values["branch"] = "video"
@@ -177,7 +188,7 @@ def _values(record: Mapping[str, Any], branch: str) -> dict[str, Any]:
     return values
 
 
-def _resolve(root: Path, beside: Path, path: str, where: str) -> Path:
+def resolve(root: Path, beside: Path, path: str, where: str) -> Path:
     """The file that ``path`` names inside ``root``.
 
     Raises:

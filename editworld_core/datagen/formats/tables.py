@@ -24,7 +24,7 @@ def picture(data: bytes | None, name: str) -> dict[str, Any] | None:
 
 def write_table(path: Path, columns: Mapping[str, Kind], rows: Iterable[Mapping[str, Any]]) -> None:
     """Write a Parquet file with ``ROWS`` rows in memory at a time."""
-    pa, pq = _arrow()
+    pa, pq = arrow()
     kinds = {
         "string": pa.string(),
         "int32": pa.int32(),
@@ -72,7 +72,7 @@ def read_table(
     Raises:
         BadInputError: there is no such file, or one lacks a column.
     """
-    _arrow()
+    arrow()
     rows = _rows(files_of(source, "parquet"), needed, optional)
     return (row if isinstance(row, BadItem) else _converted(convert, *row) for row in rows)
 
@@ -89,7 +89,7 @@ def _converted(
 def _rows(
     files: Sequence[Path], needed: Sequence[Sequence[str]], optional: Sequence[str]
 ) -> Iterator[tuple[str, dict[str, Any]] | BadItem]:
-    pa, pq = _arrow()
+    pa, pq = arrow()
     for path in files:
         try:
             with pq.ParquetFile(path, pre_buffer=False, buffer_size=BUFFER) as file:
@@ -133,7 +133,7 @@ def picture_bytes(cell: Any, where: str) -> bytes:
     return data
 
 
-def _arrow() -> tuple[Any, Any]:
+def arrow() -> tuple[Any, Any]:
     try:
         import pyarrow
         import pyarrow.parquet
