@@ -19,7 +19,7 @@ from benchmarks.models import (
     sd15_pipeline,
 )
 from editworld_core.engines.place import DTYPES, Place
-from editworld_core.evaluation.simulated import SUCCESS
+from editworld_core.evaluation.measures.truth import SUCCESS
 from editworld_core.sampling import Shortcuts
 from editworld_core.settings import EditSettings
 from editworld_core.simulation.held_out import held_out_pair

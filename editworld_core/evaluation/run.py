@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -45,10 +46,17 @@ class Made:
 
 @dataclass(frozen=True)
 class Run:
-    """What a run left: ``made`` setup by setup, with how many edits were new, and how many were known before."""
+    """What a run left.
+
+    Attributes:
+        made: setup by setup, one an item.
+        weights: by label, the identity of the engine's weights (see ``identity``).
+        edited, known: how many edits were new, and how many were there before.
+    """
 
     made: tuple[Made, ...]
     store: OutcomeStore
+    weights: Mapping[str, str]
     edited: int
     known: int
 
@@ -63,11 +71,26 @@ class Run:
         pictures = made.item.read()
         return pictures, self.store.read(made.key, pictures.original)
 
-    def outcome_of(self, scored: Scored) -> tuple[Pictures, Outcome] | None:
-        """The same for what was scored."""
-        found = (made for made in self.made if made.item is scored.item and made.setup is scored.setup)
-        made = next(found, None)
-        return None if made is None else self.load(made)
+    def outcome_of(self, scored: Scored) -> Outcome | None:
+        """The outcome that was scored; None if the edit failed. Raises as ``load`` does."""
+        made = self._by_name.get((scored.item.id, scored.setup.label))
+        loaded = None if made is None else self.load(made)
+        return None if loaded is None else loaded[1]
+
+    @cached_property
+    def _by_name(self) -> Mapping[tuple[str, str], Made]:
+        return {(made.item.id, made.setup.label): made for made in self.made}
+
+    def notes(self) -> list[str]:
+        """A sentence for each setup of which edits failed, with the first reason."""
+        failed: dict[str, list[str]] = {}
+        for made in self.made:
+            if made.failure:
+                failed.setdefault(made.setup.label, []).append(made.failure)
+        return [
+            f"{label}: {len(failures)} edits failed; the first one: {failures[0]}"
+            for label, failures in failed.items()
+        ]
 
 
 def run(
@@ -107,7 +130,7 @@ def run(
         raise EditWorldError(
             f"Not one of {len(made)} edits succeeded; the first one failed so: {made[0].failure}"
         )
-    return Run(tuple(made), runner.store, runner.edited, runner.known)
+    return Run(tuple(made), runner.store, runner.weights, runner.edited, runner.known)
 
 
 class _Runner:
@@ -115,6 +138,7 @@ class _Runner:
 
     def __init__(self, store: OutcomeStore, editor: Editor, identify: Identify) -> None:
         self.store = store
+        self.weights: dict[str, str] = {}
         self.edited = self.known = 0
         self._editor, self._identify = editor, identify
 
@@ -123,9 +147,10 @@ class _Runner:
         for setup in setups:
             try:
                 identity = self._identify(setup.settings)
-            except EditWorldError as error:
+            except EngineUnavailableError as error:
                 yield from (Made(item, setup, failure=str(error)) for item in items)
                 continue
+            self.weights[setup.label] = str(identity.get("engine", ""))
             last: Made | None = None
             for item in items:
                 if last is not None and last.unavailable:
@@ -146,7 +171,7 @@ class _Runner:
             original = item.read().original
             start = time.perf_counter()
             result = self._editor.edit(original, item.instruction, settings)
-            seconds = time.perf_counter() - start
+            seconds = time.perf_counter() - start - result.timings.get("load", 0.0)
         except EditCancelledError:
             raise
         except EditWorldError as error:

@@ -13,7 +13,13 @@ def count_lines(folder: Path) -> int:
     return manifest.read_bytes().count(b"\n") if manifest.exists() else 0
 
 
-def kill_often(live: Callable[[], object], folder: Path, wanted: int, longest: float = 0.4) -> int:
+def kill_often(
+    live: Callable[[], object],
+    folder: Path,
+    wanted: int,
+    longest: float = 0.4,
+    count: Callable[[Path], int] = count_lines,
+) -> int:
     """Kill runs of ``live``, which adds to ``folder``, with SIGKILL until ``wanted`` have died of it; how many did.
 
     Every second one dies just before or just after a file gets its name; of the others half at a random moment of
@@ -23,7 +29,7 @@ def kill_often(live: Callable[[], object], folder: Path, wanted: int, longest: f
     for number in range(2 * wanted):  # some end before they are hit
         if kills == wanted:
             break
-        known = count_lines(folder)
+        known = count(folder)
         renamed = chance.choice([1, -1]) * chance.randint(1, 9) if number % 2 else 0
         child = os.fork()
         if not child:
@@ -34,7 +40,7 @@ def kill_often(live: Callable[[], object], folder: Path, wanted: int, longest: f
                 os._exit(0)
         ended = 0
         if not renamed:
-            while number % 4 and not ended and count_lines(folder) == known:
+            while number % 4 and not ended and count(folder) == known:
                 time.sleep(0.002)
                 ended = os.waitpid(child, os.WNOHANG)[0]
             time.sleep(chance.uniform(0, longest))
@@ -42,7 +48,7 @@ def kill_often(live: Callable[[], object], folder: Path, wanted: int, longest: f
                 os.kill(child, signal.SIGKILL)
         if not ended:
             kills += os.waitpid(child, 0)[1] == signal.SIGKILL
-        assert count_lines(folder) >= known
+        assert count(folder) >= known
     return kills
 
 
