@@ -118,11 +118,14 @@ def evaluate(call: argparse.Namespace) -> Answer:
     with ExitStack() as stack:
         cache = call.cache or (f"{call.output}/edits" if call.output else None)
         folder = Path(cache or stack.enter_context(TemporaryDirectory()))
+        judge = _judge(call)
         data = _data_set(call)
-        measures, absent = _measures(call)
+        measures, absent = _measures(call, judge)
         for setup in setups:
             tell_licences(setup.settings.engine, setup.settings.inpainter)
         done, scored, failed = _measured(data, setups, measures, folder)
+        for note in (*data.notes, *done.notes()):
+            print(note, file=sys.stderr)
         about = _about(data, done) | {"models": models_of(measures)}
         if call.output:
             _write(Path(call.output), done, scored, about, absent | failed)
@@ -146,18 +149,18 @@ def _data_set(call: argparse.Namespace) -> "DataSet":
         data = read_data_set(
             call.dataset, limit=call.limit, dynamics=call.dynamic, scenes=call.scenes, progress=progress
         )
-    for note in data.notes:
-        print(note, file=sys.stderr)
     return data
 
 
-def _measures(call: argparse.Namespace) -> "tuple[list[Measure], dict[str, str]]":
+def _measures(
+    call: argparse.Namespace, judge: "LanguageModel | None"
+) -> "tuple[list[Measure], dict[str, str]]":
     from editworld_core.evaluation.measures import choose_measures
 
     return choose_measures(
         clip=call.clip,
         dino=call.dino,
-        judge=_judge(call),
+        judge=judge,
         quick=call.quick,
         answers=Path(call.output) / "answers.jsonl" if call.output else None,
     )

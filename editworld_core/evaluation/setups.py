@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any
 
 from editworld_core.errors import BadInputError
@@ -16,10 +17,17 @@ WORDS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "of
 def make_setups(base: EditSettings, engines: Sequence[str], settings: Sequence[str]) -> list[Setup]:
     """One setup for each engine, and one for each text of ``settings``, which changes that of the first engine.
 
+    An engine's label is its id, or the name of its folder.
+
     Raises:
         BadInputError: a text is not understood, a value cannot be, or two setups have one label.
     """
-    setups = [Setup(engine, check_settings(replace(base, engine=engine))) for engine in engines]
+    short = [_short(engine) for engine in engines]
+    names = short if len(set(short)) == len(short) else engines
+    setups = [
+        Setup(name, check_settings(replace(base, engine=engine)))
+        for name, engine in zip(names, engines, strict=True)
+    ]
     setups += [read_setup(text, setups[0].settings) for text in settings]
     labels = [setup.label for setup in setups]
     for label in labels:
@@ -28,6 +36,11 @@ def make_setups(base: EditSettings, engines: Sequence[str], settings: Sequence[s
                 f"Two setups are called {label!r}; give each engine once and each setting its label."
             )
     return setups
+
+
+def _short(engine: str) -> str:
+    path = Path(engine).expanduser()
+    return path.resolve().name if path.exists() else engine
 
 
 def read_setup(text: str, base: EditSettings) -> Setup:

@@ -31,6 +31,7 @@ def evaluate_simulated(
     names: Sequence[str] | None = None,
     scenes: int = SCENES,
     progress: Progress | None = None,
+    quick: bool = False,
 ) -> dict[str, Any]:
     """Edit the held-out worlds and say how well, as ``report.summary`` does. Nothing is kept.
 
@@ -40,12 +41,13 @@ def evaluate_simulated(
         names: dynamics to measure; None takes all, which only is the held-out set.
         scenes: how many of each.
         progress: called after each scene with the numbers done and in all; what it raises stops it.
+        quick: leave out ST-LPIPS, which takes most of the measuring.
 
     Raises:
         BadInputError: a name is unknown or ``scenes`` is not positive.
         EditWorldError: the editor failed on every scene, or the held-out photographs are missing.
     """
-    return summary(score_simulated(editor, settings, names, scenes, progress))
+    return summary(score_simulated(editor, settings, names, scenes, progress, quick))
 
 
 def score_simulated(
@@ -54,9 +56,10 @@ def score_simulated(
     names: Sequence[str] | None = None,
     scenes: int = SCENES,
     progress: Progress | None = None,
+    quick: bool = False,
 ) -> list[Scored]:
     """The same scene by scene."""
     items = read_data_set(NAME, dynamics=names, scenes=scenes).items
     with TemporaryDirectory() as folder:
         done = run(items, [Setup(settings.engine, settings)], Path(folder), editor, progress)
-        return score(done, choose_measures()[0], Path(folder))[0]
+        return score(done, choose_measures(quick=quick)[0], Path(folder))[0]
