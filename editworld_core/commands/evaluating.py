@@ -11,6 +11,7 @@ from editworld_core import __version__
 from editworld_core.commands.options import number
 from editworld_core.commands.shared import Answer, known_engine, progress_bar, report_folder, tell_licences
 from editworld_core.commands.table import aligned
+from editworld_core.errors import EditWorldError
 from editworld_core.settings import EditSettings, Speed
 
 if TYPE_CHECKING:
@@ -118,9 +119,8 @@ def evaluate(call: argparse.Namespace) -> Answer:
     with ExitStack() as stack:
         cache = call.cache or (f"{call.output}/edits" if call.output else None)
         folder = Path(cache or stack.enter_context(TemporaryDirectory()))
-        judge = _judge(call)
+        measures, absent = _measures(call)
         data = _data_set(call)
-        measures, absent = _measures(call, judge)
         for setup in setups:
             tell_licences(setup.settings.engine, setup.settings.inpainter)
         done, scored, failed = _measured(data, setups, measures, folder)
@@ -152,18 +152,21 @@ def _data_set(call: argparse.Namespace) -> "DataSet":
     return data
 
 
-def _measures(
-    call: argparse.Namespace, judge: "LanguageModel | None"
-) -> "tuple[list[Measure], dict[str, str]]":
+def _measures(call: argparse.Namespace) -> "tuple[list[Measure], dict[str, str]]":
+    """The measures, and why others are absent, which none may be that was asked for."""
     from editworld_core.evaluation.measures import choose_measures
 
-    return choose_measures(
+    measures, absent = choose_measures(
         clip=call.clip,
         dino=call.dino,
-        judge=judge,
+        judge=_judge(call),
         quick=call.quick,
         answers=Path(call.output) / "answers.jsonl" if call.output else None,
     )
+    for family in ("clip", "dino"):
+        if getattr(call, family) and family in absent:
+            raise EditWorldError(absent[family])
+    return measures, absent
 
 
 def _judge(call: argparse.Namespace) -> "LanguageModel | None":

@@ -5,6 +5,8 @@ import json
 import os
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +136,51 @@ def test_when_every_edit_fails_the_command_does(tmp_path, capsys, engine) -> Non
         "Not one of 2 edits succeeded; the first one failed so: The instr"
     )
     assert not (tmp_path / "r" / "report.json").exists()
+
+
+@pytest.mark.parametrize("option", ["--clip", "--dino"])
+def test_weights_that_were_asked_for_and_are_not_there(tmp_path, capsys, option) -> None:
+    assert main(["evaluate", "simulated", option, str(tmp_path / "nothing")]) == 1
+    assert "nothing" in capsys.readouterr().err.splitlines()[-1]
+
+
+class Judge(BaseHTTPRequestHandler):
+    """A vision-language server that answers every question in its way, and counts them."""
+
+    asked = 0
+
+    def do_POST(self) -> None:
+        Judge.asked += 1
+        said = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        graded = {"reason": "It is as it was.", "instruction": 2, "preservation": 5, "quality": 4}
+        answer = json.dumps(graded if "preservation" in said else {"answer": 0})
+        body = json.dumps({"choices": [{"message": {"content": answer}}]}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args: Any) -> None:
+        pass
+
+
+def test_a_judge_is_asked_once(tmp_path, capsys, engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = layouts.emu_parquet(tmp_path / "emu")
+    command = (data, "--engine", engine, "--quick", "--limit", 1, "--judge", "-o", tmp_path / "r")
+    with ThreadingHTTPServer(("127.0.0.1", 0), Judge) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("EDITWORLD_LLM_URL", f"http://127.0.0.1:{server.server_port}")
+        monkeypatch.setenv("EDITWORLD_LLM_MODEL", "a-judge")
+        found = evaluate(capsys, *command)
+        asked = Judge.asked
+        again = evaluate(capsys, *command)
+        server.shutdown()
+    assert found["scores"]["judge_instruction_edited"]["mean"] == 2
+    assert found["scores"]["mllm_final"]["mean"] == 0
+    assert 2 <= asked == Judge.asked <= 4
+    assert again["scores"] == found["scores"]
+    kept = [json.loads(line) for line in (tmp_path / "r" / "answers.jsonl").read_text().splitlines()]
+    assert {answer["model"] for answer in kept} == {"a-judge"}
 
 
 @pytest.mark.parametrize(

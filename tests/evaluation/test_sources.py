@@ -217,6 +217,16 @@ def test_magicbrush_as_parquet_in_any_order(tmp_path: Path) -> None:
             assert pictures.mask.sum() == 5 * (row + 1)
 
 
+def test_of_several_splits_the_one_to_test_on_is_read(tmp_path: Path) -> None:
+    layouts.magicbrush_parquet(tmp_path)
+    train = tmp_path / "data/train-00000-of-00001.parquet"
+    train.write_bytes((tmp_path / "data/dev-00000-of-00001.parquet").read_bytes())
+    found = read_data_set(str(tmp_path))
+    assert len(found.items) == found.total == 5
+    assert found.notes == ("5 left out: they are of the split train.",)
+    assert len(read_data_set(str(train)).items) == 5
+
+
 @pytest.mark.parametrize("write", [layouts.emu_parquet, layouts.emu_json])
 def test_emu_edit(tmp_path: Path, write) -> None:
     found = read_data_set(str(write(tmp_path)))

@@ -11,7 +11,8 @@ from its folder. The columns are those of the data sets' cards:
     ours         original_image, target_image, mask, instruction and the other fields of a triplet
 
 MagicBrush has no categories, so its turns stand for them. Several turns of a session are items of their own, each from
-the true picture of the turn before.
+the true picture of the turn before. Of a folder with several splits, named as the hub names files, only the one to test
+on is read; a file can be named by itself.
 """
 
 from collections import Counter
@@ -32,6 +33,7 @@ from editworld_core.evaluation.sources.rows import JsonTable, ParquetTable, Row,
 from editworld_core.masks import Mask
 
 ENDINGS = (".parquet", ".json", ".jsonl")
+SPLITS = ("test", "dev", "validation", "val", "train")  # the first that is there is read
 
 
 @dataclass(frozen=True)
@@ -141,7 +143,11 @@ def read(path: Path, columns: Columns) -> Listed:
     """
     makings: list[Callable[[], Item]] = []
     left_out: Counter[str] = Counter()
-    for file in _tables(path):
+    tables, others = _to_test_on(_tables(path))
+    for file in others:
+        split = _split(file)
+        left_out[f"they are of the split {split}"] += len(_open(file).texts(columns.pictures))
+    for file in tables:
         table = _open(file)
         if not columns.fit(table.columns):
             missing = sorted(columns.needed - set(table.columns)) or columns.instruction
@@ -184,6 +190,21 @@ def _tables(path: Path) -> list[Path]:
         if shallow:
             return shallow
     return []
+
+
+def _to_test_on(tables: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """The tables of the split to test on, and those of the others; all of them where they have no such names."""
+    splits = {_split(table) for table in tables}
+    chosen = next((split for split in SPLITS if split in splits), None)
+    if chosen is None or not splits <= set(SPLITS):
+        return list(tables), []
+    return [table for table in tables if _split(table) == chosen], [
+        table for table in tables if _split(table) != chosen
+    ]
+
+
+def _split(table: Path) -> str:
+    return table.stem.split("-")[0]
 
 
 def _open(path: Path) -> Table:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -116,8 +116,6 @@ def _because(left_out: Counter[str]) -> str:
 
 
 def _unique(items: Sequence[Item]) -> Iterator[Item]:
-    from dataclasses import replace
-
     seen: Counter[str] = Counter()
     for item in items:
         seen[item.id] += 1

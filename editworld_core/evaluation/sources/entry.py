@@ -24,6 +24,26 @@ Content = Callable[[], bytes]
 """The bytes of a picture file. Raises ``BadItem`` if they cannot be had."""
 
 
+def white(mask: bytes, original: bytes, where: str) -> Mask:
+    """What is white in a grey mask picture, which has the size of its original.
+
+    Raises:
+        BadItem: it is damaged or has another size.
+    """
+    try:
+        with (
+            Image.open(io.BytesIO(mask), formats=FORMATS) as image,
+            Image.open(io.BytesIO(original), formats=FORMATS) as picture,
+        ):
+            if image.size != picture.size:
+                raise BadItem("sizes differ", f"the mask of {where} has another size than its picture")
+            return np.asarray(image.convert("L")) > 127
+    except BadItem:
+        raise
+    except Exception as error:  # decoders raise anything from OSError to IndexError on damaged data
+        raise BadItem("picture unusable", f"the mask of {where} is damaged or not a picture") from error
+
+
 @dataclass(frozen=True)
 class Entry:
     """One edit as a data set notes it; see ``record.Item``.
@@ -31,7 +51,7 @@ class Entry:
     Attributes:
         where: how to name it to the user.
         original, target, mask: files of any kind of picture, or of none for a ``mask`` that ``to_mask`` understands.
-        to_mask: makes bool [H, W] of the bytes of ``mask`` and ``original``.
+        to_mask: makes bool [H, W] of the bytes of ``mask`` and ``original``, and what to call them.
     """
 
     where: str
@@ -40,7 +60,7 @@ class Entry:
     original: Content
     target: Content | None = None
     mask: Content | None = None
-    to_mask: Callable[[bytes, bytes, str], Mask] = field(default=lambda *files: white(*files), repr=False)
+    to_mask: Callable[[bytes, bytes, str], Mask] = white
     category: str = ""
     branch: str = ""
     caption_before: str = ""
@@ -120,26 +140,6 @@ def sentence(bad: BadItem) -> str:
     first = words.split(" ")[0]
     start = words if first.endswith((".json", ".jsonl", ".parquet")) else f"{words[:1].upper()}{words[1:]}"
     return f"{start}; mend the data set, or give another one."
-
-
-def white(mask: bytes, original: bytes, where: str) -> Mask:
-    """What is white in a grey mask picture, which has the size of its original.
-
-    Raises:
-        BadItem: it is damaged or has another size.
-    """
-    try:
-        with (
-            Image.open(io.BytesIO(mask), formats=FORMATS) as image,
-            Image.open(io.BytesIO(original), formats=FORMATS) as picture,
-        ):
-            if image.size != picture.size:
-                raise BadItem("sizes differ", f"the mask of {where} has another size than its picture")
-            return np.asarray(image.convert("L")) > 127
-    except BadItem:
-        raise
-    except Exception as error:  # decoders raise anything from OSError to IndexError on damaged data
-        raise BadItem("picture unusable", f"the mask of {where} is damaged or not a picture") from error
 
 
 def _decoded(data: bytes, where: str) -> Image.Image:
