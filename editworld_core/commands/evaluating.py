@@ -112,15 +112,19 @@ def _add_measure_options(command: argparse.ArgumentParser) -> None:
 def evaluate(call: argparse.Namespace) -> Answer:
     """Measure the setups on the data set; write the report if a folder is named."""
     from editworld_core.evaluation.measures import models_of
+    from editworld_core.evaluation.sources.dataset import gather
+    from editworld_core.evaluation.sources.registry import list_data_set
 
     setups = _setups(call)
+    listed = list_data_set(call.dataset, call.dynamic, call.scenes)
     for folder in filter(None, (call.output, call.cache)):
         report_folder(Path(folder))
     with ExitStack() as stack:
         cache = call.cache or (f"{call.output}/edits" if call.output else None)
         folder = Path(cache or stack.enter_context(TemporaryDirectory()))
         measures, absent = _measures(call)
-        data = _data_set(call)
+        with progress_bar("reading") as progress:
+            data = gather(listed, call.limit, progress)
         for setup in setups:
             tell_licences(setup.settings.engine, setup.settings.inpainter)
         done, scored, failed = _measured(data, setups, measures, folder)
@@ -140,16 +144,6 @@ def _setups(call: argparse.Namespace) -> "list[Setup]":
     for setup in setups:
         known_engine(setup.settings.engine)
     return setups
-
-
-def _data_set(call: argparse.Namespace) -> "DataSet":
-    from editworld_core.evaluation.sources.registry import read_data_set
-
-    with progress_bar("reading") as progress:
-        data = read_data_set(
-            call.dataset, limit=call.limit, dynamics=call.dynamic, scenes=call.scenes, progress=progress
-        )
-    return data
 
 
 def _measures(call: argparse.Namespace) -> "tuple[list[Measure], dict[str, str]]":

@@ -186,6 +186,24 @@ def picabench(root: Path) -> Path:
     return root
 
 
+def picabench_parquet(root: Path) -> Path:
+    """The hub's layout: pictures in the table, and three prompts."""
+    parquet(
+        root / "data/picabench-00000-of-00001.parquet",
+        {
+            "input_image": [drawing(1), drawing(2)],
+            "physics_category": ["Optics", "State"],
+            "physics_law": ["Reflection", "Global"],
+            "edit_operation": ["remove", "weather"],
+            "superficial_prompt": ["Remove the tulip.", "Let it freeze."],
+            "intermediate_prompt": ["Remove the tulip and its reflection.", "Let it freeze, with frost."],
+            "explicit_prompt": ["Remove …", "Let …"],
+            "edit_area": ['[{"x": 4, "y": 8, "width": 10, "height": 6}]', "unknown"],
+        },
+    )
+    return root
+
+
 def magicbrush_archive(root: Path) -> Path:
     """One session of two turns; the mask is the picture itself, transparent where it may change."""
     box = (10, 10, 20, 20)

@@ -188,6 +188,18 @@ def test_picabench(tmp_path: Path) -> None:
     assert items["1"].read().mask is None
 
 
+def test_picabench_as_parquet(tmp_path: Path) -> None:
+    found = read_data_set(str(layouts.picabench_parquet(tmp_path)))
+    assert found.kind == "picabench"
+    tulip, frost = found.items
+    assert (tulip.instruction, tulip.category) == ("Remove the tulip.", "Reflection")
+    mask = tulip.read().mask
+    assert mask is not None
+    assert (mask.sum(), mask[8:14, 4:14].all()) == (60, True)
+    assert frost.read().mask is None
+    assert shows(frost.read().original, drawing(2))
+
+
 def test_magicbrush_as_its_archive(tmp_path: Path) -> None:
     items = items_of(layouts.magicbrush_archive(tmp_path))
     first, second = items["139306-output1"], items["139306-output2"]

@@ -19,8 +19,14 @@ def box_content(boxes: Any) -> bytes | None:
     """The boxes as bytes that ``box_mask`` reads; None if there are none, or they are not known.
 
     Args:
-        boxes: objects with x, y, width and height in pixels of the picture, or anything else if nobody knows.
+        boxes: objects with x, y, width and height in pixels of the picture, or the same as JSON; anything else if
+            nobody knows.
     """
+    if isinstance(boxes, str):
+        try:
+            boxes = json.loads(boxes)
+        except (ValueError, RecursionError):
+            return None
     if not isinstance(boxes, list):
         return None
     sides = [[box[side] for side in SIDES] for box in boxes if isinstance(box, Mapping) and _whole(box)]

@@ -1,7 +1,7 @@
 """Tables with known columns: MagicBrush, Emu Edit, PICABench and our own Parquet export.
 
 A table is a Parquet file as the ``datasets`` library writes it, or a JSON list or JSON Lines whose pictures are paths
-from its folder. The columns are those of the data sets' cards:
+from its folder. The columns of others were verified in public code that reads them:
 
     MagicBrush   img_id, turn_index, source_img, mask_img, instruction, target_img
     Emu Edit     idx, hash, instruction, task, input_caption, output_caption, image; an ``edited_image`` is what Emu

@@ -24,11 +24,14 @@ class Listed:
         left_out: why others are not among them, with how many.
         skip_missing: whether an item whose picture is missing is left out too, instead of refused: public benchmarks
             are not as whole as one's own data.
+        name, kind: of the data set, see ``DataSet``.
     """
 
     makings: Sequence[Making]
     left_out: Counter[str]
     skip_missing: bool = False
+    name: str = ""
+    kind: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,8 +71,6 @@ class DataSet:
 
 
 def gather(
-    name: str,
-    kind: str,
     listed: Listed,
     limit: int | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -77,14 +78,16 @@ def gather(
     """Make the items of ``listed``; with a ``limit`` only so many, evenly spread over the data set.
 
     Raises:
-        BadInputError: there are none, or one is damaged.
+        BadInputError: there are none, one is damaged, or ``limit`` is not positive.
     """
+    if limit is not None and limit < 1:
+        raise BadInputError(f"The number of items must be at least 1, not {limit}.")
     left_out = Counter(listed.left_out)
     items = list(_made(_spread(listed.makings, limit), listed.skip_missing, left_out, progress))
     if not items:
-        raise BadInputError(f"{name} holds no item that an editor could be given{_because(left_out)}.")
+        raise BadInputError(f"{listed.name} holds no item that an editor could be given{_because(left_out)}.")
     notes = tuple(f"{count} left out: {reason}." for reason, count in left_out.items())
-    return DataSet(name, kind, tuple(_unique(items)), len(listed.makings), notes)
+    return DataSet(listed.name, listed.kind, tuple(_unique(items)), len(listed.makings), notes)
 
 
 def _made(

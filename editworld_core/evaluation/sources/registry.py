@@ -1,6 +1,7 @@
 """Which kind of data set a name or a folder means."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from editworld_core.errors import BadInputError
@@ -14,7 +15,7 @@ from editworld_core.evaluation.sources import (
     risebench,
     simulated,
 )
-from editworld_core.evaluation.sources.dataset import DataSet, Kind, gather
+from editworld_core.evaluation.sources.dataset import DataSet, Kind, Listed, gather
 from editworld_core.simulation.held_out import SCENES
 
 KINDS: tuple[Kind, ...] = (
@@ -46,10 +47,13 @@ def read_data_set(
     Raises:
         BadInputError: there is none, it is damaged, or it is empty.
     """
-    if limit is not None and limit < 1:
-        raise BadInputError(f"The number of items must be at least 1, not {limit}.")
+    return gather(list_data_set(name, dynamics, scenes), limit, progress)
+
+
+def list_data_set(name: str, dynamics: Sequence[str] | None = None, scenes: int = SCENES) -> Listed:
+    """What ``read_data_set`` would read, before any picture is; raises as it does."""
     if name == simulated.NAME:
-        return gather(name, name, simulated.read(dynamics, scenes), limit, progress)
+        return simulated.read(dynamics, scenes)
     path = Path(name).expanduser()
     if dynamics:
         raise BadInputError(f"Dynamics can be chosen of the data set {simulated.NAME} only, not of {name}.")
@@ -62,4 +66,4 @@ def read_data_set(
         raise BadInputError(
             f"{name} is no data set that is known here: give {', '.join(kind.title for kind in KINDS)}."
         )
-    return gather(path.resolve().name, kind.name, kind.read(path), limit, progress)
+    return replace(kind.read(path), name=path.resolve().name, kind=kind.name)

@@ -28,7 +28,7 @@ def read(names: Sequence[str] | None = None, scenes: int = SCENES) -> Listed:
         todo = held_out_scenes(names, scenes)
     except ValueError as error:
         raise BadInputError(str(error)) from error
-    return Listed([partial(_item, name, seed) for name, seed in todo], Counter())
+    return Listed([partial(_item, name, seed) for name, seed in todo], Counter(), name=NAME, kind=NAME)
 
 
 @lru_cache(maxsize=4)
