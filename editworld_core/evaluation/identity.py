@@ -1,7 +1,8 @@
 """What a setup's edits depend on beside the settings' words: which weights they mean here, and where it computes.
 
 Two names of the same weights are one identity, and other weights under the same name are another one. So an engine that
-was trained further is evaluated anew, and one that was moved is not.
+was trained further is evaluated anew, and one that was moved is not. The code is known by its version only: who changes
+how an edit is made keeps the edits elsewhere.
 """
 
 import hashlib
@@ -12,10 +13,19 @@ from pathlib import Path
 from typing import Any
 
 from editworld_core import __version__
+from editworld_core.errors import EngineUnavailableError
 from editworld_core.settings import EditSettings
 
 WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".json", ".txt", ".model", ".gguf")
 CHUNK = 2**22  # bytes
+NO_FILES = (
+    "",
+    "engine",
+    "none",
+    "classical",
+    "controlnet-sd15",
+    "controlnet-sdxl",
+)  # whatever folder has such a name
 
 
 def identity_of(settings: EditSettings) -> Mapping[str, Any]:
@@ -52,15 +62,24 @@ def _engine_identity(source: str) -> str:
 
 
 def weights_identity(name: str) -> str:
-    """Of a file or a folder the hash of its weights, of a hub id its revision if that is known, else ``name``."""
+    """Of a file or a folder the hash of its weights, of a hub id its revision if that is known, else ``name``.
+
+    Raises:
+        EngineUnavailableError: a file cannot be read.
+    """
     path = Path(name).expanduser()
-    if not name or not path.exists():
+    if name in NO_FILES or not path.exists():
         return f"{name}@{_revision(name)}" if "/" in name else name
-    files = [path] if path.is_file() else sorted(_files(path))
-    parts = [
-        f"{file.relative_to(path).as_posix()} {_file_hash(file, file.stat().st_size, file.stat().st_mtime_ns)}"
-        for file in files
-    ]
+    try:
+        files = [(file, file.stat()) for file in ([path] if path.is_file() else sorted(_files(path)))]
+        parts = [
+            f"{file.relative_to(path).as_posix()} {_file_hash(file, stat.st_size, stat.st_mtime_ns)}"
+            for file, stat in files
+        ]
+    except OSError as error:
+        raise EngineUnavailableError(
+            f"The weights in {name} cannot be read ({error.strerror}); check their rights."
+        ) from error
     return hashlib.blake2b("\n".join(parts).encode(), digest_size=16).hexdigest()
 
 
