@@ -1,4 +1,4 @@
-"""The command line: ``python -m editworld_core edit|post-edit|engines|evaluate``.
+"""The command line: ``python -m editworld_core COMMAND``; ``--help`` lists the commands.
 
 With ``--json`` standard output is one JSON object and nothing else; progress and refusals go to standard error.
 Exit status: 0 done, 1 the work failed, 2 the call was wrong.
@@ -16,6 +16,8 @@ from typing import Any, NoReturn
 
 from editworld_core import __version__
 from editworld_core.commands.attending import add_attention
+from editworld_core.commands.chaining import add_chain
+from editworld_core.commands.comparing import add_compare
 from editworld_core.commands.editing import add_edit, add_post_edit
 from editworld_core.commands.evaluating import add_evaluate
 from editworld_core.commands.listing import engines
@@ -71,6 +73,10 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
     add_edit(verbs.add_parser("edit", help="edit a picture by an instruction"))
     add_post_edit(verbs.add_parser("post-edit", help="keep in any editor's result what must not change"))
+    add_chain(
+        verbs.add_parser("chain", help="let several things happen one after the other; GIF, MP4 or PNG")
+    )
+    add_compare(verbs.add_parser("compare", help="compare engines, seeds and settings on one edit"))
     listing = verbs.add_parser(
         "engines", help="list the engines, their licence, memory and whether they are ready"
     )

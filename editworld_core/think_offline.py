@@ -184,6 +184,18 @@ class OfflineThinker:
             )
             return _far(instruction, guess, note)
 
+    def wordings(self, instruction: str) -> tuple[str, ...]:
+        """Other phrasings of the dynamic that the instruction is taken for, with its nouns; plain commands come first.
+
+        Empty if it is near to nothing.
+        """
+        (guess,) = self.guess([instruction])
+        if not guess.near:
+            return ()
+        entry = get_dynamic(guess.dynamic)
+        words = read_slots(entry, instruction, _shared()[0])
+        return tuple(dict.fromkeys(fill(entry, text, words) for text in entry.phrasings))
+
 
 def _near(instruction: str, guess: Guess, embed: MiniLMTexts) -> Thought:
     entry = get_dynamic(guess.dynamic)

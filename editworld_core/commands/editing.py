@@ -5,6 +5,7 @@ import dataclasses
 import sys
 from typing import TYPE_CHECKING, Any
 
+from editworld_core.commands.choosing import add_choice_options, choose, chosen_as_dict, shown_at
 from editworld_core.commands.options import add_any_mask_options, add_engine_options, add_mask_options
 from editworld_core.commands.shared import (
     Answer,
@@ -48,6 +49,7 @@ def add_edit(command: argparse.ArgumentParser) -> None:
     )
     add_engine_options(command.add_argument_group("engine"))
     add_mask_options(command.add_argument_group("mask and post-edit"))
+    add_choice_options(command.add_argument_group("best of several, and strength"))
     command.set_defaults(run=edit)
 
 
@@ -71,11 +73,15 @@ def edit(call: argparse.Namespace) -> Answer:
     if call.think:
         settings = _thought_over(instruction, image, call.think, settings)
     with progress_bar("editing") as progress:
-        result = editor.edit(image, instruction, settings, progress, hand)
+        chosen = choose(call, editor, image, instruction, settings, progress, hand)
+    result = chosen.best
     if mask_output:
         write_png(mask_output, mask_image(result.mask))
-    write_png(output, result.final, result.instruction, result.settings)
+    # a picture of another strength cannot be made again from its settings, so it has none in it
+    remembered = (result.instruction, result.settings) if call.strength == 1 else ()
+    write_png(output, shown_at(result, call.strength), *remembered)
     found = _edit_as_dict(result) | {"output": str(output), "mask": str(mask_output) if mask_output else None}
+    found |= {"strength": call.strength, "best_of": chosen_as_dict(chosen) if call.best_of > 1 else None}
     seconds = sum(result.timings.values())
     return found, f"{output} (seed {result.settings.seed}, {seconds:.1f} s). {result.drift.in_words()}"
 

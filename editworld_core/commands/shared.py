@@ -65,11 +65,14 @@ def known_engine(engine: str) -> str:
 
 def png_target(text: str) -> Path:
     """The path of a PNG to write, checked before the work begins."""
+    return target(text, (".png",), "results are written as PNG, which keeps every pixel")
+
+
+def target(text: str, endings: tuple[str, ...], why: str) -> Path:
+    """The path of a file to write, with one of the ``endings``, checked before the work begins."""
     path = Path(text)
-    if path.suffix.lower() != ".png":
-        raise BadInputError(
-            f"{text!r} does not end in .png; results are written as PNG, which keeps every pixel."
-        )
+    if path.suffix.lower() not in endings:
+        raise BadInputError(f"{text!r} does not end in {' or '.join(endings)}; {why}.")
     if path.is_dir():
         raise BadInputError(f"{text!r} is a folder; name a file in it.")
     if not path.parent.is_dir():

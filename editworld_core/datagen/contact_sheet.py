@@ -28,42 +28,43 @@ class Panel:
     text: str
 
 
-def thumbnail(image: Image.Image) -> Image.Image:
-    """An RGB copy that fits into a square of ``SIDE`` pixels."""
+def thumbnail(image: Image.Image, side: int = SIDE) -> Image.Image:
+    """An RGB copy that fits into a square of ``side`` pixels."""
     small = image.convert("RGB")
-    scale = SIDE / max(small.size)
+    scale = side / max(small.size)
     size = (max(1, round(small.width * scale)), max(1, round(small.height * scale)))
     return small.resize(size, Image.Resampling.LANCZOS if scale < 1 else Image.Resampling.NEAREST)
 
 
-def draw_sheet(heading: str, panels: Sequence[Panel], columns: int = 4) -> Image.Image:
-    """Lay out ``panels`` in rows of ``columns`` under a heading; all have equally many pictures."""
+def draw_sheet(heading: str, panels: Sequence[Panel], columns: int = 4, side: int = SIDE) -> Image.Image:
+    """Lay out ``panels`` in rows of ``columns`` under a heading; all have equally many pictures, of ``side`` pixels."""
     pictures = len(panels[0].pictures) if panels else 1
-    width = pictures * (SIDE + GAP) + 2 * GAP
-    height = SIDE + (1 + MOST_LINES) * LINE + 3 * GAP
+    width = pictures * (side + GAP) + 2 * GAP
+    height = side + (1 + MOST_LINES) * LINE + 3 * GAP
     rows = -(-len(panels) // columns)
     sheet = Image.new("RGB", (columns * width + GAP, 3 * LINE + rows * height), PAPER)
     draw = ImageDraw.Draw(sheet)
     draw.text((2 * GAP, LINE // 2), heading, INK, ImageFont.load_default(20))
     for index, panel in enumerate(panels):
-        _draw_panel(sheet, panel, index % columns * width + 2 * GAP, 3 * LINE + index // columns * height)
+        left, top = index % columns * width + 2 * GAP, 3 * LINE + index // columns * height
+        _draw_panel(sheet, panel, left, top, side)
     return sheet
 
 
-def _draw_panel(sheet: Image.Image, panel: Panel, left: int, top: int) -> None:
+def _draw_panel(sheet: Image.Image, panel: Panel, left: int, top: int, side: int) -> None:
     draw = ImageDraw.Draw(sheet)
-    width = len(panel.pictures) * (SIDE + GAP) - GAP
+    width = len(panel.pictures) * (side + GAP) - GAP
     title, text = ImageFont.load_default(15), ImageFont.load_default(14)
     draw.text((left, top), wrap(panel.title, width, title)[0], GREY, title)
     for index, picture in enumerate(panel.pictures):
-        small, x, y = thumbnail(picture), left + index * (SIDE + GAP), top + LINE + 4
+        small, x, y = thumbnail(picture, side), left + index * (side + GAP), top + LINE + 4
         sheet.paste(small, (x, y))
         draw.rectangle((x - 1, y - 1, x + small.width, y + small.height), outline=GREY)
     lines = wrap(panel.text, width, text)
     if len(lines) > MOST_LINES:
         lines = [*lines[: MOST_LINES - 1], f"{lines[MOST_LINES - 1]} …"]
     for number, line in enumerate(lines):
-        draw.text((left, top + LINE + SIDE + 8 + number * LINE), line, INK, text)
+        draw.text((left, top + LINE + side + 8 + number * LINE), line, INK, text)
 
 
 def wrap(text: str, width: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> list[str]:
