@@ -21,6 +21,8 @@ from editworld_core.errors import EditWorldError
 from ui.api import edit_endpoint, think_endpoint
 from ui.attention import attention_tab
 from ui.attention_layout import ATTENTION_CSS
+from ui.chain import chain_tab
+from ui.compare import compare_tab
 from ui.data import data_tab
 from ui.data_session import data_sets
 from ui.edit import edit_tab
@@ -62,6 +64,10 @@ def build_app(
                 ask, edits = edit_tab(studio)
             with gr.Tab("Attention", id="attention"):
                 attention_tab(studio, ask, edits)
+            with gr.Tab("Compare", id="compare") as comparison:
+                compare_tab(studio, comparison, ask)
+            with gr.Tab("Chain", id="chain") as following:
+                chain_tab(studio, following, ask)
             with gr.Tab("Sample data", id="data"):
                 made = data_tab(data)
             with gr.Tab("Recheck", id="recheck") as recheck:

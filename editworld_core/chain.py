@@ -17,7 +17,7 @@ weak at things this small; ``tests/test_chain.py`` repeats the comparison on one
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from typing import TYPE_CHECKING
@@ -32,8 +32,8 @@ from editworld_core.masks import Mask
 from editworld_core.settings import EditSettings
 
 if TYPE_CHECKING:
-    from editworld_core.editor import EditResult
     from editworld_core.engines.protocol import Progress
+    from editworld_core.metrics import DriftReport
 
 MOST = 12  # edits of one chain
 CONNECTIVE = re.compile(
@@ -43,16 +43,25 @@ CONNECTIVE = re.compile(
 
 @dataclass(frozen=True)
 class ChainStep:
-    """One edit of a chain.
+    """One edit of a chain; of the ``EditResult`` what is worth its memory.
 
     Attributes:
-        instruction: in the user's words, "then it snows".
-        result: the edit of the picture so far, as the editor gave it.
+        instruction: in the user's words, "then it snows"; ``told`` is what the engine was told.
+        settings: as they were used, with defaults filled in and the seed drawn.
+        mask: bool [H, W], where this step's edit was.
+        mask_source: see ``editor.MaskSource``.
+        drift: what the engine changed outside the mask, and the chain did not take.
+        timings: seconds by stage.
         picture: RGB, of the upload's size: the chain's picture after this step.
     """
 
     instruction: str
-    result: "EditResult"
+    told: str
+    settings: EditSettings
+    mask: Mask
+    mask_source: str
+    drift: "DriftReport"
+    timings: Mapping[str, float]
     picture: Image.Image
 
 
@@ -82,7 +91,7 @@ class Chain:
     def touched(self) -> Mask:
         """Bool [H, W]: where a step's mask was. Everywhere else ``picture`` is the upload, bit for bit."""
         nothing = np.zeros((self.original.height, self.original.width), bool)
-        return reduce(np.logical_or, (step.result.mask for step in self.steps), nothing)
+        return reduce(np.logical_or, (step.mask for step in self.steps), nothing)
 
     def then(
         self, instruction: str, settings: EditSettings, edit: Edit, progress: "Progress | None" = None
@@ -104,7 +113,17 @@ class Chain:
         result = edit(self.picture, told, settings, progress)
         feather = 0 if settings.post_edit else settings.feather  # a post-edit has made the soft edge already
         picture = composite(self.picture, result.final, result.mask, feather)
-        return replace(self, steps=(*self.steps, ChainStep(instruction, result, picture)))
+        step = ChainStep(
+            instruction,
+            told,
+            result.settings,
+            result.mask,
+            result.mask_source,
+            result.drift,
+            result.timings,
+            picture,
+        )
+        return replace(self, steps=(*self.steps, step))
 
     def without_last(self) -> "Chain":
         """This chain without its last step; itself if there is none."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from PIL import Image
 
 from editworld_core.comparing import Compared
-from editworld_core.datagen.contact_sheet import Panel, draw_sheet
+from editworld_core.datagen.contact_sheet import Panel, draw_sheet, thumbnail
 
 SIDE = 256  # pixels of the longer side of a picture in the grid
 COLUMNS = 4
@@ -15,12 +15,23 @@ GREY = (232, 228, 220)
 
 def comparing_sheet(original: Image.Image, instruction: str, rows: Sequence[Compared]) -> Image.Image:
     """The grid; a setup that was refused has an empty picture and its sentence."""
-    empty = Image.new("RGB", original.size, GREY)
-    panels = [Panel("before", [original], "")]
-    for row in rows:
-        picture = row.result.final if row.result else empty
-        panels.append(Panel(row.setup.label, [picture], in_short(row)))
+    return draw_panels(instruction, [before_panel(original), *(panel(original, row) for row in rows)])
+
+
+def draw_panels(instruction: str, panels: Sequence[Panel]) -> Image.Image:
+    """The grid of ``panels``, from ``before_panel`` and ``panel``."""
     return draw_sheet(f"“{instruction}”", panels, min(COLUMNS, len(panels)), SIDE)
+
+
+def before_panel(original: Image.Image) -> Panel:
+    """The upload, small."""
+    return Panel("before", [thumbnail(original, SIDE)], "")
+
+
+def panel(original: Image.Image, row: Compared) -> Panel:
+    """What a setup made of ``original``, small."""
+    picture = row.result.final if row.result else Image.new("RGB", original.size, GREY)
+    return Panel(row.setup.label, [thumbnail(picture, SIDE)], in_short(row))
 
 
 def in_short(row: Compared) -> str:

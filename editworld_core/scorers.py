@@ -20,14 +20,21 @@ if TYPE_CHECKING:
 
 SCORERS = ("agreement", "preserve", "clip", "judge")
 LEAST_CHANGE = 8 / 255  # of a channel inside the mask: below it hardly anybody sees that something happened
+LEAD = 0.1  # of a correlation; see ``best_of`` for what it is worth
 MOST_DB = 100.0  # stands for the infinite PSNR of no drift, so that a sum with it is a number
 
 
 class Scorer(Protocol):
-    """Ranks results. ``note`` is a sentence for the user if there is something to say of the last scores."""
+    """Ranks results.
+
+    Attributes:
+        note: a sentence for the user if there is something to say of the last scores.
+        lead: by how much another one must beat the first to be preferred.
+    """
 
     name: str
     note: str
+    lead: float
 
     def score(self, results: "Sequence[EditResult]") -> list[float]:
         """A score for each; the higher the better.
@@ -48,6 +55,7 @@ class Agreement:
 
     name: str = "agreement"
     note: str = ""
+    lead: float = LEAD
 
     def score(self, results: "Sequence[EditResult]") -> list[float]:
         """See ``Scorer.score``."""
@@ -76,6 +84,7 @@ class Preserve:
 
     name: str = "preserve"
     note: str = ""
+    lead: float = 0.0
 
     def score(self, results: "Sequence[EditResult]") -> list[float]:
         """See ``Scorer.score``."""
@@ -94,6 +103,7 @@ class ClipOutcome:
     outcome: str
     name: str = "clip"
     note: str = ""
+    lead: float = 0.0
 
     def score(self, results: "Sequence[EditResult]") -> list[float]:
         """See ``Scorer.score``."""
@@ -125,6 +135,7 @@ class Judge:
     model: LanguageModel
     name: str = "judge"
     note: str = ""
+    lead: float = 0.0
     reasons: list[str] = field(default_factory=list)
 
     def score(self, results: "Sequence[EditResult]") -> list[float]:

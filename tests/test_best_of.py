@@ -1,7 +1,8 @@
 """Best of N: the candidates differ as asked, and the one kept is the best by a score that the test works out."""
 
 import sys
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -89,7 +90,8 @@ def test_agreement_keeps_the_edit_whose_change_is_where_its_words_looked(melted:
     mine = [correlation(candidate.result) for candidate in melted.candidates]
     theirs = [candidate.score for candidate in melted.candidates]
     assert theirs == pytest.approx(mine, abs=0.02)
-    assert melted.place == int(np.argmax(theirs))
+    best = int(np.argmax(mine))
+    assert melted.place == (best if mine[best] > mine[0] + 0.1 else 0)
     assert melted.best is melted.candidates[melted.place].result
     first = melted.candidates[0].as_dict()
     assert first["told"] == "melt the snowman"
@@ -153,18 +155,46 @@ def test_what_cannot_be_done_is_refused() -> None:
     assert [load_scorer(name).name for name in SCORERS[:2]] == ["agreement", "preserve"]
 
 
+@dataclass
+class Brightest:
+    """Likes bright pictures."""
+
+    name: str = "brightest"
+    note: str = ""
+    lead: float = 0.0
+
+    def score(self, results: Sequence[EditResult]) -> list[float]:
+        return [float(np.asarray(result.final).mean()) for result in results]
+
+
+def test_what_scores_highest_is_kept_if_it_leads_by_enough() -> None:
+    def place(lead: float) -> BestOf:
+        return best_of(noise(3), "paint", EditSettings(seed=3), 4, Brightest(lead=lead), editor().edit, INFO)
+
+    alone = [editor().edit(noise(3), "paint", EditSettings(seed=seed)).final for seed in (3, 4, 5, 6)]
+    means = [float(np.asarray(image).mean()) for image in alone]
+    best = int(np.argmax(means))
+    assert best > 0
+    found = place(0.0)
+    assert found.place == best
+    assert found.best.final.tobytes() == alone[best].tobytes()
+    assert [candidate.score for candidate in found.candidates] == means
+    margin = means[best] - means[0]
+    assert place(0.9 * margin).place == best
+    assert place(1.1 * margin).place == 0
+
+
 @pytest.mark.slow
 def test_the_default_chooses_better_than_the_first_on_average() -> None:
-    """On held-out worlds that took no part in the choice of the scorer."""
+    """On held-out worlds that took no part in the choice of the scorer; without the post-edit, which takes long."""
     edit, errors = WorldEditor().edit, []
-    for name in dynamic_names()[1::6]:
-        pair = held_out_pair(name, 7)
-
-        def error(result: EditResult, pair=pair) -> float:  # type: ignore[no-untyped-def]
-            return float(np.abs(np.asarray(result.final, float) - pair.after)[pair.mask].mean())
-
-        image = Image.fromarray(pair.before)
-        found = best_of(image, pair.instruction, EditSettings(seed=0), 4, Agreement(), edit, POCKET)
-        errors.append((error(found.candidates[0].result), error(found.best)))
+    for name in dynamic_names()[::4]:
+        pair = held_out_pair(name, 8)
+        settings = EditSettings(seed=0, post_edit=False)
+        found = best_of(
+            Image.fromarray(pair.before), pair.instruction, settings, 4, Agreement(), edit, POCKET
+        )
+        pictures = [found.candidates[0].result.edited, found.best.edited]
+        errors.append([np.abs(np.asarray(it, float) - pair.after)[pair.mask].mean() for it in pictures])
     first, best = np.mean(errors, axis=0)
     assert best < first

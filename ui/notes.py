@@ -37,8 +37,9 @@ def unsaid() -> dict[Any, Any]:
     return gr.update(visible=False)
 
 
-def progress_bar(step: Step, uncounted: str) -> str:
-    """A bar that fills with the steps, or sways with the words ``uncounted`` while there is nothing to count."""
+def progress_bar(step: Step, uncounted: str, what: str = "Step") -> str:
+    """A bar that fills with the steps, which are called ``what``, or sways with the words ``uncounted`` while there is
+    nothing to count."""
     if not step.total:
         return (
             f'<div class="progress" role="status"><span>{uncounted}…</span>'
@@ -46,6 +47,6 @@ def progress_bar(step: Step, uncounted: str) -> str:
         )
     percent = round(100 * step.done / step.total)
     return (
-        f'<div class="progress" role="status"><span>Step {step.done} of {step.total}</span>'
+        f'<div class="progress" role="status"><span>{what} {step.done} of {step.total}</span>'
         f'<div class="track"><div class="bar" style="width: {percent}%"></div></div></div>'
     )

@@ -103,6 +103,24 @@ CSS = """
 #pairs .thumbnail-item > img { height: auto; }
 #pairs .caption-label { position: static; flex: 1; max-width: none; border: 0; border-radius: 0;
   text-align: left; white-space: normal; line-height: 1.25; padding: 5px 8px; }
+#compare-gallery .grid-wrap, #chain-frames .grid-wrap { min-height: 0; max-height: none; height: auto; }
+#compare-gallery .grid-container { grid-template-columns: repeat(auto-fill, minmax(min(200px, 45%), 1fr)); }
+#chain-frames .grid-container { grid-template-columns: repeat(auto-fill, minmax(min(150px, 40%), 1fr)); }
+.gradio-container { width: 100%; } /* not as wide as what is in it, nor as its tabs, which fold away if need be */
+#tabs { contain: inline-size; width: 100%; }
+#compare-gallery .thumbnail-item > img { height: auto; }
+.scores { overflow-x: auto; font-size: .875rem; }
+.scores table { border-collapse: collapse; width: 100%; }
+.scores th, .scores td { padding: 5px 10px; text-align: right; white-space: nowrap;
+  border-bottom: 1px solid var(--border-color-primary); }
+.scores th:first-child, .scores td:first-child { text-align: left; white-space: normal; min-width: 9em; }
+.scores th { color: var(--body-text-color-subdued); font-weight: 600; }
+#compare-gallery .thumbnail-item { aspect-ratio: auto; display: flex; flex-direction: column; }
+#compare-gallery .caption-label { position: static; flex: 1; max-width: none; border: 0; border-radius: 0;
+  text-align: left; white-space: normal; line-height: 1.25; padding: 5px 8px; }
+#chain-frames .caption-label { left: 0; right: 0; bottom: 0; max-width: none; border: 0; border-radius: 0;
+  text-align: left; white-space: normal; line-height: 1.25; padding: 5px 8px; }
+#compare-slider, #chain-slider { contain: inline-size; }
 footer .divider { display: none; }
 @media (max-width: 640px) {
   .gradio-container { padding: 8px !important; }

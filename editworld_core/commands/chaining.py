@@ -18,7 +18,7 @@ from editworld_core.commands.shared import (
 from editworld_core.errors import BadInputError
 
 if TYPE_CHECKING:
-    from editworld_core.chain import Chain
+    from editworld_core.chain import Chain, ChainStep
 
 ENDINGS = (".gif", ".mp4", ".png")
 
@@ -81,7 +81,7 @@ def chain(call: argparse.Namespace) -> Answer:
     frames = _write_frames(Path(call.frames), made) if call.frames else []
     if output.suffix.lower() == ".png":
         last = made.steps[-1]
-        write_png(output, made.picture, last.instruction, last.result.settings)
+        write_png(output, made.picture, last.instruction, last.settings)
     else:
         write_film(output, made.pictures, made.captions, film)
     kept = float((~made.touched).mean())
@@ -104,19 +104,17 @@ def _write_frames(folder: Path, made: "Chain") -> list[str]:
         if step is None:
             write_png(paths[-1], picture)
         else:
-            write_png(paths[-1], picture, step.instruction, step.result.settings)
+            write_png(paths[-1], picture, step.instruction, step.settings)
     return paths
 
 
-def _as_dict(step: Any) -> dict[str, Any]:
-    result = step.result
+def _as_dict(step: "ChainStep") -> dict[str, Any]:
     return {
         "instruction": step.instruction,
-        "told": result.settings.outcome or result.instruction,
-        "seed": result.settings.seed,
-        "mask_share": float(result.mask.mean()),
-        "mask_source": result.mask_source,
-        "psnr_outside": result.drift.psnr_edited,
-        "drift": result.drift.in_words(),
-        "timings": dict(result.timings),
+        "told": step.told,
+        "seed": step.settings.seed,
+        "mask_share": float(step.mask.mean()),
+        "mask_source": step.mask_source,
+        "psnr_outside": step.drift.psnr_edited,
+        "timings": dict(step.timings),
     }
