@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 
 from editworld_core import __version__
 from editworld_core.commands.attending import add_attention
+from editworld_core.commands.batching import add_batch
 from editworld_core.commands.chaining import add_chain
 from editworld_core.commands.comparing import add_compare
 from editworld_core.commands.editing import add_edit, add_post_edit
@@ -50,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         reason = " ".join(str(error).split())[:300]
         return _refuse(f"This failed unexpectedly ({type(error).__name__}: {reason}); please report it.", 1)
-    return 0
+    return int(getattr(call, "status", 0))
 
 
 def _refuse(why: Exception | str, status: int) -> int:
@@ -77,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
         verbs.add_parser("chain", help="let several things happen one after the other; GIF, MP4 or PNG")
     )
     add_compare(verbs.add_parser("compare", help="compare engines, seeds and settings on one edit"))
+    add_batch(verbs.add_parser("batch", help="edit a folder of pictures, or the rows of a table"))
     listing = verbs.add_parser(
         "engines", help="list the engines, their licence, memory and whether they are ready"
     )

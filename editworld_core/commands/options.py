@@ -77,7 +77,8 @@ def add_engine_options(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def add_mask_options(group: argparse._ArgumentGroup) -> None:
+def add_mask_options(group: argparse._ArgumentGroup, *, hand: bool = True) -> None:
+    """Options of mask and post-edit; ``hand``: with the file of a mask drawn by hand."""
     default = EditSettings()
     group.add_argument(
         "--no-post-edit", dest="post_edit", action="store_false", help="keep the engine's own picture"
@@ -88,7 +89,8 @@ def add_mask_options(group: argparse._ArgumentGroup) -> None:
         default=default.mask_rule,
         help="how attention becomes a mask",
     )
-    group.add_argument("--hand", metavar="IN.png", help="a mask drawn by hand: white is what may change")
+    if hand:
+        group.add_argument("--hand", metavar="IN.png", help="a mask drawn by hand: white is what may change")
     group.add_argument(
         "--hand-rule",
         choices=get_args(HandRule),
