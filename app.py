@@ -2,23 +2,25 @@
 
 ``--host`` and ``--port``, or else ``GRADIO_SERVER_NAME`` and ``GRADIO_SERVER_PORT``, say where; 127.0.0.1, port 7860,
 if they do not. ``--engine`` adds an engine to the list: visitors choose from the list, and never name what is loaded.
+Where nobody types a command, as on a Space or in a container, the variables that ``--help`` names take their place.
 """
 
 import argparse
 import logging
+import os
 import signal
 import sys
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from editworld_core.engines.registry import EngineRow, engine_rows, load_engine
+from editworld_core.engines.registry import EngineRow, engine_rows
 from editworld_core.errors import EditWorldError
-from ui.api import edit_endpoint, think_endpoint
+from ui import zero
+from ui.api import endpoints
 from ui.attention import attention_tab
 from ui.attention_layout import ATTENTION_CSS
 from ui.chain import chain_tab
@@ -27,7 +29,10 @@ from ui.data import data_tab
 from ui.data_session import data_sets
 from ui.edit import edit_tab
 from ui.examples import FOLDER as EXAMPLES
+from ui.line import Line
+from ui.mcp_extra import check_mcp
 from ui.recheck import RECHECK_CSS, recheck_tab
+from ui.running import background, end_all
 from ui.studio import Editor, OwnEngine, Studio
 from ui.theme import CSS, FAVICON, HEADER, make_theme
 
@@ -37,7 +42,7 @@ SENDS = {"server": "your words", "server+image": "your words and your picture"}
 def build_app(
     editor: Editor | None = None,
     rows: Sequence[EngineRow] | None = None,
-    load: Callable[[], object] = lambda: load_engine("pocket"),
+    load: Callable[[], object] = lambda: zero.load("pocket"),
     own: OwnEngine | None = None,
     data: Path | None = None,
     **more: Any,
@@ -55,8 +60,9 @@ def build_app(
     if editor is None:
         from editworld_core.editor import WorldEditor
 
-        editor = WorldEditor()
-    studio = Studio(editor, rows or engine_rows(), load, own, **more)
+        editor = WorldEditor(zero.load)
+    studio = Studio(editor, rows or zero.offered(engine_rows()), load, own, **more)
+    samples = Line()
     with gr.Blocks(title="EditWorld", analytics_enabled=False, delete_cache=(3600, 3600)) as page:
         gr.HTML(HEADER, padding=False)
         with gr.Tabs(elem_id="tabs"):
@@ -69,11 +75,10 @@ def build_app(
             with gr.Tab("Chain", id="chain") as following:
                 chain_tab(studio, following, ask)
             with gr.Tab("Sample data", id="data"):
-                made = data_tab(data)
+                made = data_tab(data, samples)
             with gr.Tab("Recheck", id="recheck") as recheck:
                 recheck_tab(recheck, data, made, data_sets)
-        edit_endpoint(studio)
-        think_endpoint(studio)
+        endpoints(studio, samples)
     studio.start()
     return page.queue(max_size=32, default_concurrency_limit=8)
 
@@ -100,27 +105,39 @@ def own_engine(name: str, lora: str, lora_scale: float) -> OwnEngine:
     Raises:
         EditWorldError: it cannot be loaded.
     """
-    info = load_engine(name, lora, lora_scale).info
+    info = zero.load(name, lora, lora_scale).info
     return OwnEngine(EngineRow(info, True, ""), lora, lora_scale)
 
 
-def _arguments() -> argparse.Namespace:
+def _arguments(environment: Mapping[str, str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Serve EditWorld's page.")
-    parser.add_argument("--engine", help="one more engine: a folder, a file of weights, or a hub id")
-    parser.add_argument(
-        "--lora", default="", help="LoRA weights on top of --engine: a file, a folder, a hub id"
-    )
-    parser.add_argument("--lora-scale", type=float, default=1.0, help="how much of the LoRA counts (1)")
-    parser.add_argument(
+
+    def add(option: str, variable: str, default: str | None, about: str, **more: Any) -> None:
+        value = environment.get(variable) or default
+        parser.add_argument(option, default=value, help=f"{about}; or {variable}", **more)
+
+    add("--engine", "EDITWORLD_ENGINE", None, "one more engine: a folder, a file of weights, or a hub id")
+    add("--lora", "EDITWORLD_LORA", "", "LoRA weights on top of --engine: a file, a folder, a hub id")
+    add("--lora-scale", "EDITWORLD_LORA_SCALE", "1", "how much of the LoRA counts (1)", type=float)
+    add(
         "--think",
-        default="offline",
-        help="offline, server, server+image, local, or a language model's folder",
+        "EDITWORLD_THINK",
+        "offline",
+        "offline, server, server+image, local, or a language model's folder",
     )
-    parser.add_argument(
+    add(
         "--data",
+        "EDITWORLD_DATA",
+        None,
+        "folder of data sets: what is made on the page stays there, and can be rechecked",
         type=Path,
         metavar="DIR",
-        help="folder of data sets: what is made on the page stays there, and can be rechecked",
+    )
+    parser.add_argument(
+        "--mcp",
+        action="store_true",
+        default=environment.get("EDITWORLD_MCP", "").lower() in ("1", "true", "yes"),
+        help="offer the endpoints as tools for assistants, too; needs gradio[mcp]; or EDITWORLD_MCP=1",
     )
     parser.add_argument("--host", help="address to serve on (127.0.0.1)")
     parser.add_argument("--port", type=int, help="port to serve on (7860)")
@@ -132,13 +149,15 @@ def _arguments() -> argparse.Namespace:
 
 def main() -> int:
     """Serve the page until it is stopped; the exit status."""
-    given = _arguments()
+    given = _arguments(os.environ)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     # a container is stopped like this, and the visitors' files go only with an orderly end
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     from editworld_core.think import load_thinker, think
 
     try:
+        if given.mcp:
+            check_mcp()
         own = own_engine(given.engine, given.lora, given.lora_scale) if given.engine else None
         think_by = partial(
             think, backend=given.think if given.think == "offline" else load_thinker(given.think)
@@ -148,8 +167,13 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 1
     if given.think not in SENDS:  # the first thought takes seconds, and this one costs nobody anything
-        threading.Thread(target=think_by, args=("the sun comes out",), daemon=True).start()
-    launch(page, server_name=given.host, server_port=given.port)
+        background(partial(think_by, "the sun comes out")).start()
+    try:
+        launch(page, server_name=given.host, server_port=given.port, mcp_server=given.mcp)
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it is ending already
+        page.close(verbose=False)
+        end_all()
     return 0
 
 

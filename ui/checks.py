@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import get_args
+from typing import Any, get_args
 
 from PIL import Image
 
 from editworld_core.errors import BadInputError
 from editworld_core.images import check_instruction, read_image
-from editworld_core.settings import LARGEST_SEED, EditSettings, HandRule, MaskRule, Speed
+from editworld_core.settings import LARGEST_SEED, EditSettings, HandRule, MaskRule, Speed, check_settings
 
 # Only these: a public page must not load what a visitor names.
 SEGMENTERS = ("auto", "classical")
@@ -78,6 +78,24 @@ SEED = Range("The seed", 0, LARGEST_SEED)
 THRESHOLD = Range("Threshold", 0.2, 3)
 GROW = Range("Widen", -64, 64)
 FEATHER = Range("Soft edge", 0, 64)
+INPAINT_STEPS = Range("Inpainting steps", 1, 100)
+WHOLE = {"steps": STEPS, "grow": GROW, "feather": FEATHER, "inpaint_steps": INPAINT_STEPS}
+
+
+def whole_numbers(given: dict[str, Any]) -> None:
+    """Make whole what must be, by the settings' names, of the values that a program gives.
+
+    Raises:
+        BadInputError: one is not whole, or outside its range.
+    """
+    for name, bounds in WHOLE.items():
+        value = given.get(name)
+        if value is None:
+            continue
+        bounds.check(value)
+        if value != int(value):
+            raise BadInputError(f"{bounds.name} must be a whole number.")
+        given[name] = int(value)
 
 
 def settings(given: EditSettings) -> EditSettings:
@@ -93,12 +111,13 @@ def settings(given: EditSettings) -> EditSettings:
     THRESHOLD.check(given.mask_threshold)
     GROW.check(given.grow)
     FEATHER.check(given.feather)
+    INPAINT_STEPS.check(given.inpaint_steps)
     _among("The mask rule", given.mask_rule, get_args(MaskRule))
     _among("The speed", given.speed, get_args(Speed))
     _among("The rule for your own mask", given.hand_rule, get_args(HandRule))
     _among("The segmenter", given.segmenter, SEGMENTERS)
     _among("The inpainter", given.inpainter, INPAINTERS)
-    return given
+    return check_settings(given)
 
 
 def _among(name: str, value: str, offered: tuple[str, ...]) -> None:

@@ -1,5 +1,6 @@
 """The Sample data tab: a visitor orders pairs, watches them come, stops, and takes the data set."""
 
+import math
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from ui.running import Finished, Step, stepwise
 
 Updates = dict[Any, Any]
 HOUR = 3600
+MAKERS: dict[str, Any] = {"concurrency_id": "samples", "concurrency_limit": 8}
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 ABOUT = {
     "simulation": "",
@@ -30,26 +32,29 @@ ABOUT = {
 }
 
 
-def data_tab(keep: Path | None = None) -> gr.State:
+def data_tab(keep: Path | None = None, line: Line | None = None) -> gr.State:
     """Build the tab inside the current ``gr.Tab``.
 
     Args:
         keep: a folder under which data sets stay; None keeps them only as long as the visitor.
+        line: where visitors wait for their turn; None takes one of the tab's own.
 
     Returns:
         The visitor's ``DataSession``, or None before the first run; see ``data_session.data_sets``.
     """
     session = gr.State(None, time_to_live=HOUR, delete_callback=lambda kept: kept and kept.close())
-    DataTab(lay_out_data(), session, keep).connect()
+    DataTab(lay_out_data(), session, keep, line).connect()
     return session
 
 
 class DataTab:
     """The tab's handlers. What a visitor has is in the ``DataSession`` that each one is given."""
 
-    def __init__(self, fields: Fields, session: gr.State, keep: Path | None = None) -> None:
+    def __init__(
+        self, fields: Fields, session: gr.State, keep: Path | None = None, line: Line | None = None
+    ) -> None:
         self.fields, self.session, self.keep = fields, session, keep
-        self.line = Line()
+        self.line = line or Line()
 
     def connect(self) -> None:
         """Attach every handler."""
@@ -67,9 +72,8 @@ class DataTab:
             [self.session, f.branch, f.categories, f.count, f.seed, f.size, f.films, *f.dynamics],
             [self.session, *shown, f.texts, f.command],
             trigger_mode="once",
-            concurrency_id="samples",
-            concurrency_limit=8,
             api_name="make_samples_on_page",
+            **MAKERS,
             **QUIET,
         )
         f.stop.click(self.stop, self.session, f.stop, queue=False, **QUIET)
@@ -132,8 +136,8 @@ class DataTab:
                     if each in categories
                     for name in names or ()
                 ),
-                _whole("How many", count),
-                _whole("The seed", seed),
+                whole("How many", count),
+                whole("The seed", seed),
                 size,
                 tuple(map(Path, films or ())),
             ).check()
@@ -298,7 +302,12 @@ def _held(order: Order, folder: Path) -> int:
         return 0
 
 
-def _whole(name: str, value: float | None) -> int:
-    if value is None or value != int(value):
+def whole(name: str, value: float | None) -> int:
+    """``value`` of the field ``name`` as an integer.
+
+    Raises:
+        BadInputError: it is none.
+    """
+    if value is None or not math.isfinite(value) or value != int(value):
         raise BadInputError(f"{name} must be a whole number.")
     return int(value)

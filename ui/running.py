@@ -1,5 +1,6 @@
 """Work that can be stopped: a thread of its own, a queue of its steps, an end when nobody listens any more."""
 
+import contextvars
 import queue
 import threading
 from collections.abc import Callable, Generator
@@ -10,6 +11,8 @@ from editworld_core.errors import EditCancelledError
 
 T = TypeVar("T")
 HEARTBEAT = 0.2  # seconds; Gradio can stop a generator only at a yield, so one comes at least this often
+BACKGROUND = "editworld-work"
+_ending = threading.Event()
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,23 @@ class Finished(Generic[T]):
     value: T
 
 
+def background(work: Callable[[], object]) -> threading.Thread:
+    """A thread for ``work``, not started, that ``end_all`` waits for; it knows whose request it works for."""
+    context = contextvars.copy_context()
+    return threading.Thread(target=context.run, args=(work,), name=BACKGROUND, daemon=True)
+
+
+def end_all() -> None:
+    """Stop the work of all threads at the end of the step that each is in, and wait for that.
+
+    To be called when the program ends: a thread that computes while Python goes down takes it down with an abort.
+    """
+    _ending.set()
+    for thread in threading.enumerate():
+        if thread.name == BACKGROUND:
+            thread.join()
+
+
 def stepwise(work: Callable[[Callable[[int, int], None]], T]) -> Generator[Step | Finished[T], None, None]:
     """Run ``work(progress)`` in a thread; yield its steps as they come and last of all what it returned.
 
@@ -41,7 +61,7 @@ def stepwise(work: Callable[[Callable[[int, int], None]], T]) -> Generator[Step 
     outcome: list[Finished[T] | BaseException] = []
 
     def progress(done: int, total: int) -> None:
-        if cancelled.is_set():
+        if cancelled.is_set() or _ending.is_set():
             raise EditCancelledError("The edit was stopped.")
         steps.put(Step(done, total))
 
@@ -51,7 +71,7 @@ def stepwise(work: Callable[[Callable[[int, int], None]], T]) -> Generator[Step 
         except BaseException as error:
             outcome.append(error)
 
-    thread = threading.Thread(target=run, daemon=True)
+    thread = background(run)
     thread.start()
     try:
         latest = Step(0, 0)

@@ -13,12 +13,15 @@ from editworld_core.engines.protocol import EngineInfo, Progress
 from editworld_core.errors import BadInputError, EditWorldError, EngineUnavailableError
 from editworld_core.masks import Mask
 from editworld_core.settings import EditSettings
+from ui import zero
 from ui.line import HEARTBEAT, Line
+from ui.running import background
 from ui.wording import not_ready
 
 if TYPE_CHECKING:
     from editworld_core.editor import EditResult
     from editworld_core.engines.registry import EngineRow
+    from editworld_core.post_edit import PostEdit
     from editworld_core.think import Thought
 
 log = logging.getLogger(__name__)
@@ -119,7 +122,7 @@ class Studio:
         self._selecting = threading.Lock()
         self._line = Line()
         self._load = load
-        self._loading = threading.Thread(target=self._warm, daemon=True)
+        self._loading = background(self._warm)
 
     def start(self) -> None:
         """Begin to load the default engine."""
@@ -167,13 +170,52 @@ class Studio:
             raise EngineUnavailableError(not_ready(row))
         if self.own and row is self.own.row:
             settings = replace(settings, lora=self.own.lora, lora_scale=self.own.lora_scale)
-        return self.editor.edit(image, instruction, settings, progress, hand)
+        return zero.run(
+            self.editor.edit,
+            progress,
+            zero.needs_gpu(settings),
+            image=image,
+            instruction=instruction,
+            settings=settings,
+            hand=hand,
+        )
 
     def refine(
         self, result: "EditResult", settings: EditSettings, progress: Progress, hand: Mask | None = None
     ) -> "EditResult":
         """``WorldEditor.refine``, to be called in one's turn."""
-        return self.editor.refine(result, settings, progress, hand)
+        return zero.run(
+            self.editor.refine,
+            progress,
+            zero.needs_gpu(settings),
+            result=result,
+            settings=settings,
+            hand=hand,
+        )
+
+    def post_edit(
+        self,
+        original: Image.Image,
+        edited: Image.Image,
+        instruction: str,
+        settings: EditSettings,
+        progress: Progress,
+        hand: Mask | None = None,
+    ) -> "PostEdit":
+        """``post_edit_any``, to be called in one's turn."""
+        from editworld_core.post_edit import post_edit_any
+
+        progress(0, 0)  # it has no steps of its own at which it could be stopped
+        return zero.run(
+            post_edit_any,
+            progress,
+            zero.needs_gpu(settings),
+            original=original,
+            edited=edited,
+            instruction=instruction,
+            settings=settings,
+            hand=hand,
+        )
 
     def select(
         self, image: Image.Image, points: Sequence[tuple[int, int]], labels: Sequence[bool], segmenter: str
