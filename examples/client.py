@@ -41,7 +41,8 @@ def masks(client: Client, picture: Path, instruction: str, folder: Path) -> None
     )
     shutil.copy(mask, folder / "attention-mask.png")
     for number, heat_map in enumerate(heat_maps):
-        shutil.copy(heat_map["image"], folder / f"heat-{number}-{heat_map['caption']}.png")
+        word = "".join(filter(str.isalnum, heat_map["caption"]))
+        shutil.copy(heat_map["image"], folder / f"heat-{number}-{word}.png")
     print(f"The mask is made of: {', '.join(report['keywords'])}.")
 
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,9 @@ from app import build_app, launch, own_engine
 from editworld_core.engines.registry import pocket_folder
 from editworld_core.errors import EditWorldError
 from editworld_core.images import read_settings
+from editworld_core.settings import EditSettings
 from editworld_core.simulation.held_out import held_out_pair
-from ui.api import report
+from ui.api.edit import report
 
 NIGHT = "night falls"
 
@@ -64,12 +66,14 @@ def call(client: Client, image: Path | None, instruction: str = NIGHT, **more: A
     )
 
 
-def test_the_public_endpoints_are_edit_and_think(client: Client) -> None:
+def test_the_public_endpoints_and_their_parameters(client: Client) -> None:
     named = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
-    assert list(named) == ["/edit", "/think"]
+    assert list(named) == ["/edit", "/post_edit", "/masks", "/think", "/generate"]
     names = [parameter["parameter_name"] for parameter in named["/edit"]["parameters"]]
     assert names[:2] == ["image", "instruction"]
-    assert names[2:] == [
+    settings = {field.name for field in fields(EditSettings)} - {"lora", "lora_scale"}  # the server's own
+    assert set(names) == settings | {"image", "instruction", "hand"}
+    assert names[2:15] == [
         "post_edit",
         "steps",
         "text_guidance",
@@ -166,6 +170,12 @@ def test_thinking_says_what_would_happen(client: Client) -> None:
         ({"seed": 2**32}, "The seed must be between 0 and 4294967295."),
         ({"grow": 65}, "Widen must be between -64 and 64."),
         ({"feather": -1}, "Soft edge must be between 0 and 64."),
+        ({"grow": 0.5}, "Widen must be a whole number."),
+        ({"inpaint_steps": 101}, "Inpainting steps must be between 1 and 100."),
+        ({"inpaint_strength": 2}, "The inpaint strength must lie between 0 and 1, not 2."),
+        ({"segment_area": -1}, "The largest segment must lie between 0 and 1, not -1."),
+        ({"mask_threshold": 0.1}, "Threshold must be between 0.2 and 3."),
+        ({"keywords": "banana"}, "The word 'banana' is not in the instruction: choose among night, falls."),
         ({"outcome": "x" * 501}, "The outcome is too long; say it in at most 500 characters."),
         ({"hand": "text"}, "This is not a picture that can be read; use PNG, JPEG, WebP, GIF or TIFF."),
         (
