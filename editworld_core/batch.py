@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 LOG, RESULTS = "batch.jsonl", "results.csv"
 EVERY = 5.0  # seconds between two writings of results.csv
+IN_THE_MAKING = re.compile(rf"(\.[0-9a-f]{{32}}|{re.escape(RESULTS)})\.part")  # what a killed run leaves
 LONGEST_STEM = 60  # characters of a picture's name that its result keeps
 Status = Literal["waiting", "done", "failed"]
 
@@ -134,6 +135,9 @@ class _Run:
         self.made = self.kept = 0
         log = folder / LOG
         with writing(folder):
+            for path in folder.iterdir():
+                if IN_THE_MAKING.fullmatch(path.name):
+                    path.unlink()
             drop_torn_line(log)
             log.touch()
         self._done = _read_log(log)

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 
-def count_lines(folder: Path) -> int:
-    manifest = folder / "manifest.jsonl"
-    return manifest.read_bytes().count(b"\n") if manifest.exists() else 0
+def count_lines(folder: Path, log: str = "manifest.jsonl") -> int:
+    path = folder / log
+    return path.read_bytes().count(b"\n") if path.exists() else 0
 
 
 def kill_often(

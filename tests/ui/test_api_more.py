@@ -286,8 +286,10 @@ def test_private_endpoints_check_what_they_are_given(address: str) -> None:
 
 def test_the_example_client_does_all_of_it(address: str, snowman: Path, tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "examples/client.py", str(snowman), "melt the snowman"]
-        + ["--address", address, "-o", str(tmp_path / "out")],
+        [
+            *(sys.executable, "examples/client.py", str(snowman), "melt the snowman"),
+            *("--address", address, "-o", str(tmp_path / "out")),
+        ],
         cwd=ROOT,
         capture_output=True,
         text=True,
