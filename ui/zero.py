@@ -27,7 +27,6 @@ T = TypeVar("T")
 SECONDS = 60  # declared for an edit; a visitor's quota must have as much left, so it is small
 POCKET = "pocket"  # which is quicker on a processor than a GPU is to be had
 ON_ZERO = spaces is not None and os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true")
-MAIN = os.getpid()
 
 
 @dataclass(frozen=True)
@@ -46,21 +45,21 @@ def steps_on_gpu(
     call: Callable[..., Any], arguments: dict[str, Any]
 ) -> Iterator[Step | Finished[Any] | Refused]:
     """The steps of ``call(**arguments, progress=…)`` and what it returns, or why it does not."""
-    if os.getpid() != MAIN:
-        _alone()
     try:
         yield from stepwise(lambda progress: call(**arguments, progress=progress))
     except (EditWorldError, MemoryError) as error:
         yield Refused(error)
 
 
-def _alone() -> None:
-    """Compute with one thread: those of OpenMP and OpenCV do not survive a fork, and would be waited for in vain."""
+def ready_to_fork() -> None:
+    """Keep OpenCV from starting threads: they do not survive a fork, and are waited for in vain after it."""
     import cv2
-    import torch
 
-    torch.set_num_threads(1)
-    cv2.setNumThreads(1)
+    cv2.setNumThreads(0)
+
+
+if ON_ZERO:
+    ready_to_fork()
 
 
 def run(call: Callable[..., T], progress: Progress, gpu: bool, /, **arguments: Any) -> T:
