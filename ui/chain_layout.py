@@ -112,6 +112,7 @@ def _lay_out_answer() -> tuple[object, ...]:
             buttons=[],
             height="auto",
             elem_id="chain-frames",
+            elem_classes="pictures",
         )
         save = gr.DownloadButton("Save last picture", elem_id="chain-save")
         kind = gr.Radio(FORMATS, value=".gif", label="Film", elem_id="chain-format")

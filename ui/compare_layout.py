@@ -112,6 +112,7 @@ def _lay_out_answer() -> tuple[object, ...]:
             buttons=[],
             height="auto",
             elem_id="compare-gallery",
+            elem_classes="pictures",
         )
         save = gr.DownloadButton("Save the grid as PNG", elem_id="compare-save")
         with gr.Column(visible=False) as large:

@@ -100,6 +100,7 @@ def _lay_out_made() -> tuple[object, ...]:
             buttons=["fullscreen"],
             height="auto",
             elem_id="pairs",
+            elem_classes="pictures",
         )
         texts = gr.Dataframe(
             headers=["Category", "Before", "Instruction", "Afterwards"],

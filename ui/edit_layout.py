@@ -137,6 +137,7 @@ def lay_out_history() -> tuple[gr.Column, gr.Gallery]:
             buttons=[],
             height="auto",
             elem_id="history",
+            elem_classes="pictures",
         )
     return shelf, history
 
@@ -162,7 +163,7 @@ def lay_out_examples(examples: tuple[Example, ...]) -> list[tuple[gr.Gallery, tu
                 buttons=[],
                 height="auto",
                 min_width=240,
-                elem_classes="example-shelf",
+                elem_classes="example-shelf pictures",
             )
             shelves.append((gallery, chosen))
     return shelves

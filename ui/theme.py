@@ -90,8 +90,10 @@ CSS = """
 #history .grid-container { grid-template-columns: repeat(auto-fill, minmax(min(150px, 40%), 1fr)); }
 .example-shelf .grid-container { padding-top: 20px; } /* the category's name stands above the pictures */
 #history .grid-wrap, .example-shelf .grid-wrap { min-height: 0; max-height: none; height: auto; }
-#history .caption-label, .example-shelf .caption-label { left: 0; right: 0; bottom: 0; max-width: none;
-  border: 0; border-radius: 0; text-align: left; white-space: normal; line-height: 1.25; padding: 5px 8px; }
+.pictures .thumbnail-item { aspect-ratio: auto; display: flex; flex-direction: column; } /* whole, words below */
+.pictures .thumbnail-item > img { height: auto; }
+.pictures .caption-label { position: static; flex: 1; max-width: none; border: 0; border-radius: 0;
+  text-align: left; white-space: normal; line-height: 1.25; padding: 5px 8px; }
 .chips { display: flex; flex-wrap: wrap; gap: 6px; font-size: .875rem; }
 .chips span { padding: 3px 10px; border-radius: 999px; border: 1px solid var(--border-color-primary);
   background: var(--block-background-fill); color: var(--body-text-color-subdued); }
@@ -99,27 +101,17 @@ CSS = """
 .dark .chips b { color: var(--primary-400); }
 #pairs .grid-wrap { min-height: 0; max-height: 640px; }
 #pairs .grid-container { grid-template-columns: repeat(auto-fill, minmax(min(280px, 100%), 1fr)); }
-#pairs .thumbnail-item { aspect-ratio: auto; display: flex; flex-direction: column; }
-#pairs .thumbnail-item > img { height: auto; }
-#pairs .caption-label { position: static; flex: 1; max-width: none; border: 0; border-radius: 0;
-  text-align: left; white-space: normal; line-height: 1.25; padding: 5px 8px; }
 #compare-gallery .grid-wrap, #chain-frames .grid-wrap { min-height: 0; max-height: none; height: auto; }
 #compare-gallery .grid-container { grid-template-columns: repeat(auto-fill, minmax(min(200px, 45%), 1fr)); }
 #chain-frames .grid-container { grid-template-columns: repeat(auto-fill, minmax(min(150px, 40%), 1fr)); }
 .gradio-container { width: 100%; } /* not as wide as what is in it, nor as its tabs, which fold away if need be */
 #tabs { contain: inline-size; width: 100%; }
-#compare-gallery .thumbnail-item > img { height: auto; }
 .scores { overflow-x: auto; font-size: .875rem; }
 .scores table { border-collapse: collapse; width: 100%; }
 .scores th, .scores td { padding: 5px 10px; text-align: right; white-space: nowrap;
   border-bottom: 1px solid var(--border-color-primary); }
 .scores th:first-child, .scores td:first-child { text-align: left; white-space: normal; min-width: 9em; }
 .scores th { color: var(--body-text-color-subdued); font-weight: 600; }
-#compare-gallery .thumbnail-item { aspect-ratio: auto; display: flex; flex-direction: column; }
-#compare-gallery .caption-label { position: static; flex: 1; max-width: none; border: 0; border-radius: 0;
-  text-align: left; white-space: normal; line-height: 1.25; padding: 5px 8px; }
-#chain-frames .caption-label { left: 0; right: 0; bottom: 0; max-width: none; border: 0; border-radius: 0;
-  text-align: left; white-space: normal; line-height: 1.25; padding: 5px 8px; }
 #compare-slider, #chain-slider { contain: inline-size; }
 footer .divider { display: none; }
 @media (max-width: 640px) {
