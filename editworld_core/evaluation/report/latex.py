@@ -112,13 +112,15 @@ def _table(caption: str, columns: str, heads: Iterable[str], rows: Iterable[Sequ
 
 def _cell(found: Cell) -> str:
     if isinstance(found, Mean):
-        ends = (
-            ""
-            if found.low is None or found.high is None
-            else f" [{_number(found.low)}, {_number(found.high)}]"
-        )
-        return f"{_number(found.mean)}{{\\scriptsize{ends}}}" if ends else _number(found.mean)
+        if found.low is None or found.high is None:
+            return _number(found.mean)
+        return f"{_number(found.mean)}~{{\\scriptsize [{_number(found.low)}, {_number(found.high)}]}}"
     return "--" if found is None else f"{found:.4f}"
+
+
+def _bare(found: Cell) -> str:
+    """A mean without its interval, for tables that are wide already."""
+    return _number(found.mean) if isinstance(found, Mean) else _cell(found)
 
 
 def _number(value: float) -> str:
@@ -135,7 +137,9 @@ def _title(contents: Contents, score: Score) -> str:
 def _score_table(contents: Contents, heading: str, scores: Sequence[Score]) -> str:
     names = [name for score in scores for name in score.names if name in contents.names]
     labels = list(contents.setups)
-    heads = [" & ".join(["Score", "Post-edit", *map(tex, labels)]) + r" \\"]
+    heads = [
+        " & ".join(["Score", "Post-edit" if any(s.sides for s in scores) else "", *map(tex, labels)]) + r" \\"
+    ]
     rows = [
         [
             _title(contents, VALUES[name].score),
@@ -162,11 +166,11 @@ def _beside_table(found: Beside) -> str:
     own = Counter(label for label, _ in found.ours if label)
     first += [f"\\multicolumn{{{span}}}{{c}}{{{tex(label)}}}" for label, span in own.items()]
     heads = [" & ".join(first) + r" \\"] if len(first) > 1 else []
-    sides = [f"{SIDES[side]} post-edit" for _, side in found.ours]
+    sides = [SIDES[side] for _, side in found.ours]
     heads.append(" & ".join([*map(tex, found.heads), *map(tex, found.paper), *sides]) + r" \\")
-    rows = [[*map(tex, names), *map(_cell, cells)] for names, cells in found.rows]
+    rows = [[*map(tex, names), *map(_bare, cells)] for names, cells in found.rows]
     model = f" Ours by {tex(found.model)}." if found.model else ""
-    caption = f"{tex(found.title)}.{model} The paper: {tex(paper.SOURCE)}."
+    caption = f"{tex(found.title)}, ours without and with post-edit.{model} The paper: {tex(paper.SOURCE)}."
     return _table(caption, "l" * len(found.heads) + "r" * (len(found.paper) + len(found.ours)), heads, rows)
 
 

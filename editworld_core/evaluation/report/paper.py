@@ -10,8 +10,7 @@ SOURCE = "Yang et al., EditWorld, arXiv 2405.14785, tables of section 4"
 CLIP_MODEL = "openai/clip-vit-large-patch14"
 BRANCHES: Mapping[str, str] = {"text_to_image": "Text-to-image", "video": "Video", "simulation": "Simulation"}
 
-METHODS = ("InstructPix2Pix", "MagicBrush", "MGIE", "EditWorld", "EditWorld without post-edit")
-WITHOUT, WITH = METHODS[4], METHODS[3]
+METHODS = ("InstructPix2Pix", "MagicBrush", "MGIE", "EditWorld", "EditWorld, no post-edit")
 
 CLIP_SCORE: Mapping[tuple[str, str], tuple[float, ...]] = {
     ("text_to_image", "Long-Term"): (0.2140, 0.1870, 0.1863, 0.2244, 0.2294),
