@@ -36,7 +36,8 @@ def grid(contents: Contents, shown: Mapping[tuple[str, str], Shown], folder: str
         f"{_select('end', 'Order', _options({'worst': 'worst first', 'best': 'best first'}))}"
         f"{_select('category', 'Category', _categories(contents))}"
         f"{_select('setup', 'Setup', _options({'': 'all', **{label: label for label in contents.setups}}))}"
-        '<label>Search<input id="words" type="search" placeholder="words, id, dynamic"></label></div>'
+        '<div><label for="words">Search</label>'
+        '<input id="words" type="search" placeholder="words, id, dynamic"></div></div>'
         f'<p id="count" aria-live="polite"></p><div id="cases"></div>'
         '<button class="more" id="more" type="button" hidden>Show more</button>'
         f'<noscript><p class="note">{NO_SCRIPT}</p></noscript>'
@@ -45,7 +46,10 @@ def grid(contents: Contents, shown: Mapping[tuple[str, str], Shown], folder: str
 
 
 def _select(name: str, title: str, options: str) -> str:
-    return f'<label>{title}<select id="{name}" autocomplete="off">{options}</select></label>'
+    return (
+        f'<div><label for="{name}">{title}</label>'
+        f'<select id="{name}" autocomplete="off">{options}</select></div>'
+    )
 
 
 def _options(choices: Mapping[str, str], chosen: str = "") -> str:

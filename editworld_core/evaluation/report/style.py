@@ -32,7 +32,8 @@ td.ours, th.ours { background: color-mix(in srgb, var(--bar) 9%, transparent); }
 .failures { max-height: 22rem; overflow: auto; }
 .controls { display: flex; flex-wrap: wrap; gap: 10px 14px; align-items: end; position: sticky; top: 0; z-index: 1;
  padding: 10px 0; background: var(--paper); }
-.controls label { display: grid; gap: 2px; font-size: .8rem; color: var(--soft); flex: 1 1 150px; min-width: 0; }
+.controls div { flex: 1 1 150px; min-width: 0; }
+.controls label { display: block; font-size: .8rem; color: var(--soft); }
 .controls select, .controls input { font: inherit; font-size: .95rem; color: var(--ink); background: var(--card);
  border: 1px solid var(--line); border-radius: 8px; padding: 7px 8px; width: 100%; min-width: 0; }
 .controls select:focus-visible, .controls input:focus-visible, .more:focus-visible { outline: 2px solid var(--deep);
@@ -59,7 +60,7 @@ details > .table { margin-top: 10px; }
 .more[hidden] { display: none; }
 @media (max-width: 640px) { main { padding: 20px 14px 48px; }
  .strip { grid-template-columns: repeat(2, minmax(0, 1fr)); }
- .controls { position: static; } .controls label { flex-basis: 130px; } th, td { padding: 5px 8px; }
+ .controls { position: static; } .controls div { flex-basis: 130px; } th, td { padding: 5px 8px; }
  tbody th { white-space: normal; min-width: 104px; overflow-wrap: break-word; } }
 """
 )
