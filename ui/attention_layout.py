@@ -123,7 +123,7 @@ def lay_out_question(studio: Studio) -> Question:
         elem_id="lab-instruction",
     )
     with gr.Row():
-        take = gr.Button("Take from the Edit tab", min_width=150, elem_id="lab-take")
+        take = gr.Button("From the Edit tab", min_width=140, elem_id="lab-take")
         run = gr.Button("Look", variant="primary", min_width=120, elem_id="lab-run")
         stop = gr.Button("Stop", variant="stop", visible=False, min_width=120, elem_id="lab-stop")
     status = gr.HTML(elem_id="lab-status", padding=False, visible=False)
@@ -200,17 +200,6 @@ def _lay_out_view() -> ViewFields:
         elem_classes="word-picker",
     )
     with gr.Row():
-        cells = gr.Radio(label="Resolution in cells", min_width=160, elem_id="lab-cells")
-        step = gr.Slider(
-            0, 1, 0, step=1, label="Step", info="0 is the mean of all.", min_width=200, elem_id="lab-step"
-        )
-    layers = gr.Dropdown(
-        multiselect=True,
-        label="Layers",
-        info="None chosen: the mean of those in the down and up blocks.",
-        elem_id="lab-layers",
-    )
-    with gr.Row():
         rule = gr.Radio(
             MASK_RULES, value=plain.mask_rule, label="Mask rule", min_width=240, elem_id="lab-rule"
         )
@@ -222,6 +211,17 @@ def _lay_out_view() -> ViewFields:
             min_width=200,
             elem_id="lab-threshold",
         )
+    with gr.Row():
+        cells = gr.Radio(label="Resolution in cells", min_width=160, elem_id="lab-cells")
+        step = gr.Slider(
+            0, 1, 0, step=1, label="Step", info="0 is the mean of all.", min_width=200, elem_id="lab-step"
+        )
+    layers = gr.Dropdown(
+        multiselect=True,
+        label="Layers",
+        info="None chosen: the mean of those in the down and up blocks.",
+        elem_id="lab-layers",
+    )
     return ViewFields(words, cells, layers, step, rule, threshold)
 
 

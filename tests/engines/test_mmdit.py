@@ -1,8 +1,10 @@
 """The engines of Qwen-Image-Edit, FLUX.2 klein and FLUX.1 Kontext, on tiny random pipelines in the real format."""
 
 import inspect
+import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +17,14 @@ from PIL import Image
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
 from editworld_core.attention import AttentionRecorder
+from editworld_core.editor import WorldEditor
 from editworld_core.engines import mmdit
 from editworld_core.engines.mmdit import PIPELINE_CLASSES, PipelineEngine, load_pipeline_engine
 from editworld_core.engines.place import Place
 from editworld_core.engines.protocol import EngineInfo
 from editworld_core.errors import BadInputError, EditCancelledError, EngineUnavailableError
+from editworld_core.laboratory.files import maps_npz
+from editworld_core.laboratory.study import View, study_edit
 from editworld_core.masks import mask_from_maps
 from editworld_core.settings import EditSettings
 
@@ -386,6 +391,22 @@ def test_recording_changes_nothing_and_gives_maps_of_the_words(
     heats = [maps.map(token.positions) for token in words]
     assert all(heat.shape == (16, 24) and 0 < heat.max() < 1 for heat in heats)
     assert mask_from_maps(heats, "paper", 0.8125, (64, 96)).shape == (64, 96)
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+def test_a_study_opens_the_joint_attention(name: str, engines: dict[str, PipelineEngine]) -> None:
+    engine = replace(engines[name], info=replace(engines[name].info, native_size=64))  # not a megapixel
+    settings = EditSettings(steps=2, seed=3, post_edit=False)
+    editor = WorldEditor(lambda *_: engine)
+    study = study_edit(_picture(64, 64), "Melt the snow", settings, editor=editor)
+    assert study.words == ("Melt", "the", "snow")
+    assert study.steps(View()) == (1, 2)
+    (layer, *_), (token, *_) = study.layers, study.result.words
+    (map,) = study.maps(View(words=("Melt",), layers=(layer,), steps=(2,)))
+    seen = study.attention.layers[layer][1, list(token.positions)].sum(0)
+    np.testing.assert_allclose(map, seen, rtol=1e-5)
+    with np.load(io.BytesIO(maps_npz(study, study.usual))) as maps:
+        np.testing.assert_allclose(maps[f"maps/{layer}"], study.attention.layers[layer], rtol=2e-3, atol=1e-6)
 
 
 def test_recorded_maps_are_of_the_conditional_call_and_of_the_instructions_columns(
