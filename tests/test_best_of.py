@@ -49,6 +49,7 @@ def test_guidance_and_steps_can_be_varied() -> None:
     assert [it.steps for it in stepped] == [3, 6, 12]
 
 
+@pytest.mark.slow
 def test_a_one_step_engine_is_told_other_wordings_if_there_are_any() -> None:
     melt, note = candidate_settings("the sun comes out over the snowman", EditSettings(seed=1), 6, POCKET)
     plain = get_dynamic("melt_snowman").phrasings[:3]

@@ -2,12 +2,15 @@
 
 import json
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 from PIL import Image, ImageSequence
 
+from editworld_core import best_of, scorers
 from editworld_core.cli import main
+from editworld_core.commands import choosing
 from editworld_core.images import read_settings
 from editworld_core.simulation.held_out import held_out_pair
 
@@ -27,6 +30,12 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, object
     return json.loads(capsys.readouterr().out)  # type: ignore[no-any-return]
 
 
+def test_the_choices_of_the_command_line_are_those_of_the_library() -> None:
+    assert choosing.SCORERS == scorers.SCORERS
+    assert get_args(best_of.Vary) == choosing.VARY
+
+
+@pytest.mark.slow
 def test_best_of_lists_the_candidates_and_writes_the_chosen_one(
     snowman: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

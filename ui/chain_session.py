@@ -13,8 +13,6 @@ from editworld_core.film import FilmSettings, write_film
 from editworld_core.images import write_png
 from ui.session import HISTORY_PIXELS
 
-CUT = 0.0
-
 
 @dataclass
 class ChainSession:
@@ -85,7 +83,7 @@ class ChainSession:
         if self.chain is None or not self.chain.steps:
             raise BadInputError("There is nothing to show yet; add a step first.")
         usual = FilmSettings()
-        settings = FilmSettings(usual.hold, usual.fade if fade else CUT, captions)
+        settings = FilmSettings(usual.hold, usual.fade if fade else 0.0, captions)
         path = self._new(f"editworld-chain{ending}")
         write_film(path, self.chain.pictures, self.chain.captions, settings)
         return path

@@ -106,10 +106,11 @@ CSS = """
 #chain-frames .grid-container { grid-template-columns: repeat(auto-fill, minmax(min(150px, 40%), 1fr)); }
 .gradio-container { width: 100%; } /* not as wide as what is in it, nor as its tabs, which fold away if need be */
 #tabs { contain: inline-size; width: 100%; }
+.pictures .selected .caption-label { opacity: 1; color: var(--body-text-color); }
 .scores { overflow-x: auto; font-size: .875rem; }
 .scores table { border-collapse: collapse; width: 100%; }
-.scores th, .scores td { padding: 5px 10px; text-align: right; white-space: nowrap;
-  border-bottom: 1px solid var(--border-color-primary); }
+.scores th, .scores td { padding: 5px 7px !important; text-align: right; white-space: nowrap;
+  border: 0 !important; border-bottom: 1px solid var(--border-color-primary) !important; }
 .scores th:first-child, .scores td:first-child { text-align: left; white-space: normal; min-width: 9em; }
 .scores th { color: var(--body-text-color-subdued); font-weight: 600; }
 #compare-slider, #chain-slider { contain: inline-size; }
