@@ -75,28 +75,33 @@ def _planes(before: Picture, after: Picture) -> Picture:
     radius = max(2, round(0.03 * min(height, width)))
     gain, shift, fitted = _local_maps(before, after, radius)
     mapped, smooth = (_apply_gain(gain, picture) for picture in (before, _blur(before, TEXTURE[1])))
-    share = _texture_share(_apply_gain(gain, _blur(before, TEXTURE[0])) - smooth, after, radius)[..., None]
+    share, likeness = _texture_share(_apply_gain(gain, _blur(before, TEXTURE[0])) - smooth, after, radius)
     new = _novelty(after, fitted, radius)[..., None]
-    finer = share**3
+    finer = share**3 * (1 - new + new * likeness)
     shift = (1 - new) * (smooth + share * (mapped - smooth) + shift) + new * after - finer * mapped
     planes = np.concatenate((finer[..., None] * gain, shift[..., None]), -1).reshape(height, width, 12)
     return np.ascontiguousarray(planes.transpose(2, 0, 1), np.float32)
 
 
 def _apply_gain(gain: Picture, picture: Picture) -> Picture:
-    return np.einsum("hwck,hwk->hwc", gain, picture)
+    return np.asarray(np.einsum("hwck,hwk->hwc", gain, picture), np.float32)
 
 
 def _blur(picture: Picture, sigma: float) -> Picture:
     return cv2.GaussianBlur(picture, (0, 0), sigma, borderType=cv2.BORDER_REFLECT)
 
 
-def _texture_share(mapped: Picture, after: Picture, radius: int) -> Picture:
-    """How much of the texture ``mapped`` [h, w, 3], of the small picture before, is in ``after``: [h, w] in 0..1; 1
-    where there is none."""
+def _texture_share(mapped: Picture, after: Picture, radius: int) -> tuple[Picture, Picture]:
+    """How much of the texture ``mapped`` [h, w, 3], of the small picture before, is in ``after``, and how much of the
+    texture of ``after`` comes from it: [h, w, 1] in 0..1 each; the first is 1 where there is no texture."""
     texture = _blur(after, TEXTURE[0]) - _blur(after, TEXTURE[1])
-    both, own = (_mean((mapped * other).sum(-1), radius) + FLAT for other in (texture, mapped))
-    return _mean(np.clip(both / own / SHARP, 0, 1), radius)
+    both, own, other = (
+        _mean((one * two).sum(-1), radius)
+        for one, two in ((mapped, texture), (mapped, mapped), (texture, texture))
+    )
+    share = np.asarray(np.clip((both + FLAT) / (own + FLAT) / SHARP, 0, 1), np.float32)
+    likeness = np.asarray(np.maximum(both, 0) ** 2 / ((own + FLAT) * (other + FLAT)), np.float32)
+    return _mean(share, radius)[..., None], likeness[..., None]
 
 
 def _novelty(after: Picture, fitted: Picture, radius: int) -> Picture:
