@@ -51,7 +51,7 @@ def save_llava(folder):
     )
     model = LlavaForConditionalGeneration(config).eval()
     with torch.no_grad():
-        for name, weight in model.named_parameters():
+        for weight in model.parameters():
             if weight.ndim > 1:
                 weight.mul_(12)
     model.save_pretrained(folder)

@@ -79,7 +79,7 @@ GRADED = Question(
 QUESTIONS = (YES_NO, GRADED)
 
 
-def judge_measure(model: "LanguageModel", book: AnswerBook) -> Measure:
+def judge_measure(model: LanguageModel, book: AnswerBook) -> Measure:
     """Both questions, asked of ``model``; the answers go into ``book``, and what is in there is not asked again.
 
     An answer that never fits is kept as a failure, and its scores are None. A model that cannot be reached ends the
@@ -101,12 +101,25 @@ def judge_measure(model: "LanguageModel", book: AnswerBook) -> Measure:
     return Measure("judge", version, names_of("judge"), measure, model.name)
 
 
+def load_judge(name: str) -> LanguageModel:
+    """The vision-language model called ``name``: ``server`` is that of EDITWORLD_LLM_URL and EDITWORLD_LLM_MODEL, else
+    it is a folder or a hub id, and runs on this machine.
+
+    Raises:
+        BadInputError: the server's address or model is not set.
+    """
+    from editworld_core.language_server import ServerModel
+    from editworld_core.language_vision import LocalVisionModel
+
+    return ServerModel() if name == "server" else LocalVisionModel(name)
+
+
 def ask(
     question: Question,
     item: Item,
     original: Image.Image,
     image: Image.Image,
-    model: "LanguageModel",
+    model: LanguageModel,
     book: AnswerBook,
 ) -> Answer:
     """The answer to ``question`` about ``image``, from ``book`` if it is there, which else keeps it.
