@@ -7,8 +7,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from editworld_core.errors import BadInputError, EditWorldError
-from editworld_core.evaluation.measures import choose_measures, load_judge, models_of
+from editworld_core.errors import EditWorldError
+from editworld_core.evaluation.measures import choose_measures, models_of
 from editworld_core.evaluation.measures.answers import AnswerBook
 from editworld_core.evaluation.measures.judge import YES_NO, answers_about, judge_measure
 from editworld_core.language_server import ServerModel
@@ -121,16 +121,6 @@ def test_a_torn_and_a_foreign_line_are_asked_for_again(tmp_path):
     path.write_text("\n".join([lines[0], '{"other": 1}', "nonsense", *lines[1:3], lines[3][:20]]))
     assert len(AnswerBook(path)) == 3
     assert path.read_text().endswith("\n")
-
-
-def test_a_judge_is_a_server_or_on_this_machine(monkeypatch):
-    monkeypatch.setenv("EDITWORLD_LLM_URL", "http://127.0.0.1:9")
-    monkeypatch.setenv("EDITWORLD_LLM_MODEL", "eye")
-    assert (load_judge("server").source, load_judge("server").name) == ("server", "eye")
-    assert (load_judge("some/model").source, load_judge("some/model").name) == ("local", "some/model")
-    monkeypatch.delenv("EDITWORLD_LLM_URL")
-    with pytest.raises(BadInputError):
-        load_judge("server")
 
 
 def test_it_is_a_measure_if_a_judge_is_named(tmp_path):

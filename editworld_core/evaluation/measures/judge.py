@@ -101,19 +101,6 @@ def judge_measure(model: LanguageModel, book: AnswerBook) -> Measure:
     return Measure("judge", version, names_of("judge"), measure, model.name)
 
 
-def load_judge(name: str) -> LanguageModel:
-    """The vision-language model called ``name``: ``server`` is that of EDITWORLD_LLM_URL and EDITWORLD_LLM_MODEL, else
-    it is a folder or a hub id, and runs on this machine.
-
-    Raises:
-        BadInputError: the server's address or model is not set.
-    """
-    from editworld_core.language_server import ServerModel
-    from editworld_core.language_vision import LocalVisionModel
-
-    return ServerModel() if name == "server" else LocalVisionModel(name)
-
-
 def ask(
     question: Question,
     item: Item,
