@@ -9,17 +9,17 @@ import numpy as np
 from PIL import Image
 
 from editworld_core.errors import BadInputError, EditWorldError
-from editworld_core.laboratory.drawing import frames, gif
 from editworld_core.laboratory.files import comparison_files, study_files
 from editworld_core.laboratory.study import Study
 from editworld_core.settings import EditSettings
 from editworld_core.simulation.held_out import held_out_pair
 from ui import checks, wording
 from ui.attention_layout import Question, Seen, ViewFields, lay_out_question, lay_out_seen
-from ui.attention_session import LabSession, layers_at, usual_cells, view_of
-from ui.attention_view import compared, difference, each_word, seen, segmented, step_by_step
+from ui.attention_looking import Looking, study_in
+from ui.attention_session import LabSession, view_of
+from ui.attention_view import difference, segmented
 from ui.edit_layout import Ask
-from ui.notes import EXPIRED, progress_bar, refusal, said, sentence_of, unsaid
+from ui.notes import progress_bar, refusal, said, sentence_of, unsaid
 from ui.running import Finished, Step, stepwise
 from ui.session import Session, same_picture
 from ui.studio import Studio
@@ -71,8 +71,7 @@ class AttentionTab:
             answer.export,
         ]
         self.labels = {button: button.value for button in (answer.compare, answer.segment, answer.export)}
-        # what every handler of the view is given: the fields, the true mask, and the words of the second instruction
-        self.looking = [*view.all, q.truth, answer.other_words]
+        self.looking = Looking(session, view, answer, q.truth)
         self.shown = [*view.all, *vars(answer).values()]
 
     # ---- wiring
@@ -80,7 +79,7 @@ class AttentionTab:
     def connect(self, ask: Ask, edits: gr.State) -> None:
         """Attach every handler."""
         self._connect_runs()
-        self._connect_view()
+        self.looking.connect()
         q = self.question
         taken = [ask.image, ask.instruction, ask.choices.engine, ask.choices.steps, ask.choices.seed]
         q.take.click(
@@ -118,43 +117,15 @@ class AttentionTab:
             gr.on(
                 [a.compare.click, a.other.submit],
                 self.compare,
-                [self.session, a.other, *self.looking],
+                [self.session, a.other, *self.looking.fields],
                 **work,
             ),
-            a.segment.click(self.segment, [self.session, *self.looking], **work),
-            a.export.click(self.export, [self.session, *self.looking], **work),
+            a.segment.click(self.segment, [self.session, *self.looking.fields], **work),
+            a.export.click(self.export, [self.session, *self.looking.fields], **work),
         ]
         q.stop.click(self.stop, None, q.stop, cancels=runs, queue=False, **QUIET)
         for each in runs:  # Gradio counts a stopped run as failed
             each.failure(self.rest, self.session, self.busy_fields, queue=False, **QUIET)
-
-    def _connect_view(self) -> None:
-        v, a, q = self.view, self.answer, self.question
-        live: dict[str, Any] = {
-            "inputs": [self.session, *self.looking],
-            "trigger_mode": "always_last",
-            "concurrency_id": "attention-view",
-            "concurrency_limit": VISITORS,
-            **QUIET,
-        }
-        drawn = [
-            self.session,
-            v.threshold,
-            a.heat,
-            a.said,
-            a.save,
-            a.first_heat,
-            a.second_heat,
-            a.compared_said,
-        ]
-        quick = [v.words.input, v.rule.input, a.other_words.input]
-        gr.on([*quick, q.truth.upload, q.truth.clear], self.look, outputs=drawn, **live)
-        v.threshold.input(self.move_threshold, outputs=[v.rule, *drawn], **live)
-        everything = [*drawn, a.each, a.animation, v.layers, v.step]
-        gr.on([v.layers.input, v.step.input], self.look_elsewhere, outputs=everything, **live)
-        v.cells.input(self.change_cells, outputs=everything, **live)
-        a.each.select(self.choose_word, outputs=[v.words, *drawn], **live)
-        a.animate.click(self.animate, outputs=[self.session, a.animation], **live)
 
     # ---- checks, before anything waits in the queue
 
@@ -211,7 +182,7 @@ class AttentionTab:
 
     def compare(self, session: LabSession | None, other: str, *looking: Any) -> Iterator[Updates]:
         """Edit the same picture by another instruction, and lay the two side by side."""
-        study = self._study(session)
+        study = study_in(session)
 
         def work(progress: Progress) -> None:
             text = checks.instruction(other)
@@ -230,14 +201,14 @@ class AttentionTab:
                 self.answer.other_words: choices,
                 self.answer.compared: gr.update(visible=True),
                 **difference(self.answer, study, session.second),
-                **self._seen(session, *looking[:-1], words),
+                **self.looking.show(session, *looking[:-1], words),
             }
 
         yield from self._run(session, work, show)
 
     def segment(self, session: LabSession | None, *looking: Any) -> Iterator[Updates]:
         """Find and show the segments of the mask on the page."""
-        study = self._study(session)
+        study = study_in(session)
         view = view_of(study, *looking[:6])
         found: list[Updates] = []
 
@@ -249,7 +220,7 @@ class AttentionTab:
 
     def export(self, session: LabSession | None, *looking: Any) -> Iterator[Updates]:
         """Make the files of what is on the page, and offer them."""
-        study, *views, truth, words = self._study(session), *looking
+        study, *views, truth, words = study_in(session), *looking
         view, second = view_of(study, *views), session.second
         packed: list[str] = []
 
@@ -314,101 +285,10 @@ class AttentionTab:
             **dict.fromkeys(self.labels, waiting),  # which may be far below the bar
         }
 
-    # ---- looking, without the engine
-
-    def look(self, session: LabSession | None, *looking: Any) -> Updates:
-        """Heat and mask of the view."""
-        if session is None or session.study is None:
-            return {self.session: session}
-        return self._seen(session, *looking)
-
-    def move_threshold(self, session: LabSession | None, *looking: Any) -> Updates:
-        """The same by the paper's rule, which is the one that has a threshold."""
-        if session is None or session.study is None:
-            return {self.session: session}
-        before, after = looking[:4], looking[5:]
-        return {self.view.rule: "paper", **self._seen(session, *before, "paper", *after)}
-
-    def look_elsewhere(self, session: LabSession | None, *looking: Any) -> Updates:
-        """The same when layers or step are others, which every word's map changes with."""
-        if session is None or session.study is None:
-            return {self.session: session}
-        view = view_of(session.study, *looking[:6])
-        return {
-            **self._seen(session, *looking),
-            self.answer.each: each_word(session.study, view),
-            self.answer.animation: gr.update(visible=False),
-            self.view.step: step_by_step(session.study, view, looking[3]),
-        }
-
-    def change_cells(self, session: LabSession | None, words: Any, cells: Any, *others: Any) -> Updates:
-        """The same at another resolution, which has other layers."""
-        if session is None or session.study is None:
-            return {self.session: session}
-        _, *rest = others
-        return {
-            **self.look_elsewhere(session, words, cells, [], *rest),
-            self.view.layers: gr.update(choices=_named(layers_at(session.study, int(cells))), value=[]),
-        }
-
-    def choose_word(self, event: gr.SelectData, session: LabSession | None, *looking: Any) -> Updates:
-        """Look at the word that was clicked, alone."""
-        if session is None or session.study is None:
-            return {self.session: session}
-        words = [session.study.words[event.index]]
-        return {self.view.words: words, **self._seen(session, words, *looking[1:])}
-
-    def animate(self, session: LabSession | None, *looking: Any) -> Updates:
-        """Heat and mask of one step after the other."""
-        study = self._study(session)
-        pictures = frames(study, view_of(study, *looking[:6]))
-        moving = session.keep("steps.gif", gif(pictures))
-        return {self.session: session, self.answer.animation: gr.update(value=str(moving), visible=True)}
-
-    def _seen(self, session: LabSession, *looking: Any) -> Updates:
-        """Heat and mask of the view, and beside it that of the second instruction."""
-        study, *views, truth, words = session.study, *looking
-        view = view_of(study, *views)
-        updates: Updates = {
-            self.session: session,
-            self.answer.save: gr.update(visible=False),  # those files are of another view
-        }
-        try:
-            known = session.truth(truth)
-        except BadInputError as error:
-            known = None
-            updates[self.answer.said] = said(str(error), "refused")
-        shown = seen(self.answer, study, view, known)
-        if session.second is not None:
-            other = view_of(session.second, words, *views[1:])
-            shown |= compared(self.answer, study, session.second, view, other)
-        return {**shown, **updates}
-
     def _opened(self, session: LabSession, truth: str | None) -> Updates:
-        """An edit that was not on the page, with its own mask."""
-        study, answer, v = self._study(session), self.answer, self.view
-        usual, cells = study.usual, usual_cells(study)
-        fields = [list(usual.words), cells, [], 0, usual.rule, usual.threshold]
-        view, result = view_of(study, *fields), study.result
-        return {
-            self.question.seed: result.settings.seed,
-            self.question.note: unsaid(),
-            answer.waiting: gr.update(visible=False),
-            answer.panel: gr.update(visible=True),
-            answer.edited: result.final,
-            **segmented(answer, study, view),
-            **self._seen(session, *fields, truth, []),
-            answer.each: each_word(study, view),
-            answer.animation: gr.update(visible=False),
-            answer.through: gr.update(visible=len(study.steps(view)) > 1),
-            answer.compared: gr.update(visible=False),
-            v.words: gr.update(choices=list(study.words), value=fields[0]),
-            v.cells: gr.update(choices=[(f"{side}", side) for side in study.resolutions], value=cells),
-            v.layers: gr.update(choices=_named(layers_at(study, cells)), value=[]),
-            v.step: step_by_step(study, view, 0),
-            v.rule: usual.rule,
-            v.threshold: checks.THRESHOLD.nearest(usual.threshold),
-        }
+        """An edit that was not on the page, with the seed it was made with."""
+        seed = study_in(session).result.settings.seed
+        return {self.question.seed: seed, self.question.note: unsaid(), **self.looking.opened(session, truth)}
 
     # ---- what to look at
 
@@ -479,11 +359,6 @@ class AttentionTab:
         q = self.question
         return {q.note: unsaid(), q.truth: None, q.scene: None}
 
-    def _study(self, session: LabSession | None) -> Study:
-        if session is None or session.study is None:
-            raise refusal(BadInputError(EXPIRED))
-        return session.study
-
 
 def _is_of(result: "EditResult", image: str, instruction: str) -> bool:
     """Whether ``result`` is an edit of the picture in the file ``image`` by ``instruction``."""
@@ -492,8 +367,3 @@ def _is_of(result: "EditResult", image: str, instruction: str) -> bool:
         return same and same_picture(checks.picture(image), result.original)
     except BadInputError:
         return False
-
-
-def _named(layers: tuple[str, ...]) -> list[tuple[str, str]]:
-    """The layers with names that fit into a field."""
-    return [(name.removesuffix(".attn2").replace(".transformer_blocks", ""), name) for name in layers]

@@ -9,7 +9,7 @@ from PIL import Image
 from editworld_core.laboratory.comparison import compare
 from editworld_core.laboratory.drawing import heat_overlay, map_picture, segments_overlay, words_of
 from editworld_core.laboratory.study import Study, View
-from editworld_core.masks import Mask, mask_iou
+from editworld_core.masks import Mask, at_most, mask_iou
 from ui.attention_layout import Seen
 from ui.attention_session import ALL_STEPS
 
@@ -46,10 +46,11 @@ def in_words(study: Study, view: View, mask: Mask, truth: Mask | None) -> str:
 
 def each_word(study: Study, view: View) -> list[tuple[Image.Image, str]]:
     """A heat map of each word of the instruction alone, with the word below."""
-    return [
-        (heat_overlay(study.result.original, study.heat(replace(view, words=(word,))), longest=SMALL), word)
-        for word in study.words
+    picture = at_most(study.result.original, SMALL)
+    heats = [
+        study.heat(replace(view, words=(word,)), (picture.height, picture.width)) for word in study.words
     ]
+    return [(heat_overlay(picture, heat), word) for heat, word in zip(heats, study.words, strict=True)]
 
 
 def segmented(answer: Seen, study: Study, view: View) -> Updates:

@@ -135,8 +135,9 @@ def captioned(picture: Image.Image, text: str) -> Image.Image:
 
 
 def _seen_at(study: Study, view: View, step: int, longest: int) -> Image.Image:
-    at = replace(view, steps=(step,))
-    return heat_overlay(study.result.original, study.heat(at), study.mask(at), longest)
+    at, small = replace(view, steps=(step,)), _at_most(study.result.original, longest)
+    size = small.height, small.width  # quick for any upload
+    return heat_overlay(small, study.heat(at, size), study.mask(at, size), longest)
 
 
 def _at_most(picture: Image.Image, longest: int) -> Image.Image:

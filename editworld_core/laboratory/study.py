@@ -106,13 +106,17 @@ class Study:
         view = self.checked(view)
         return [self._map(token.positions, view) for token in self.result.words if token.word in view.words]
 
-    def heat(self, view: View) -> Map:
-        """Where the words of ``view`` acted together, [H, W] in 0..1 of their maximum."""
-        return heat_from_maps(self.maps(view), self.size)
+    def heat(self, view: View, size: tuple[int, int] | None = None) -> Map:
+        """Where the words of ``view`` acted together, [H, W] in 0..1 of their maximum.
 
-    def mask(self, view: View) -> Mask:
-        """The mask [H, W] that ``view`` gives; that of ``usual`` is the edit's own attention mask."""
-        return mask_from_maps(self.maps(view), view.rule, view.threshold, self.size)
+        Args:
+            size: another grid (H, W) than the picture's.
+        """
+        return heat_from_maps(self.maps(view), size or self.size)
+
+    def mask(self, view: View, size: tuple[int, int] | None = None) -> Mask:
+        """The mask [H, W] that ``view`` gives, ``size`` as above; that of ``usual`` is the edit's own mask."""
+        return mask_from_maps(self.maps(view), view.rule, view.threshold, size or self.size)
 
     def segments(self, view: View) -> "EditMasks":
         """The segments of both pictures that the post-edit proposes and chooses for the mask of ``view``.

@@ -55,7 +55,7 @@ class Lab:
         (handler,) = {
             tuple(each.outputs)
             for each in self.page.fns.values()
-            if getattr(each.fn, "__self__", None) is self.tab and each.fn.__name__ == name
+            if getattr(each.fn, "__self__", None) in (self.tab, self.tab.looking) and each.fn.__name__ == name
         }
         return list(handler)
 
@@ -123,13 +123,13 @@ def test_the_threshold_moves_the_mask_without_another_edit(lab: Lab) -> None:
     session = lab.session()
     answer, pictures = lab.tab.answer, []
     for threshold in (0.5, 1.5, 3.0):
-        found = lab.tab.move_threshold(session, *looking(["red"], threshold=threshold))
+        found = lab.tab.looking.move_threshold(session, *looking(["red"], threshold=threshold))
         assert found[lab.tab.view.rule] == "paper"  # Otsu's has none
         mask = session.study.mask(View(words=("red",), rule="paper", threshold=threshold))
         assert f"{mask.mean():.0%} of the picture" in value(found[answer.said])
         pictures.append(np.asarray(found[answer.heat]))
     assert not np.array_equal(pictures[0], pictures[2])
-    otsu = lab.tab.look(session, *looking(["red"], threshold=3.0))
+    otsu = lab.tab.looking.look(session, *looking(["red"], threshold=3.0))
     mask = session.study.mask(View(words=("red",)))
     assert f"{mask.mean():.0%} of the picture" in value(otsu[answer.said])
     assert lab.engine.edits == 1
@@ -138,10 +138,10 @@ def test_the_threshold_moves_the_mask_without_another_edit(lab: Lab) -> None:
 def test_steps_layers_and_resolutions(lab: Lab) -> None:
     session = lab.session()
     tab = lab.tab
-    at = tab.look_elsewhere(session, *looking(["red"], step=2, layers=["up_blocks.0"]))
+    at = tab.looking.look_elsewhere(session, *looking(["red"], step=2, layers=["up_blocks.0"]))
     assert value(at[tab.answer.said]).startswith("red · 1 layer of 16×12 · step 2 of 3.")
     assert len(at[tab.answer.each]) == 4
-    coarse = tab.change_cells(session, *looking(["red"], cells=8, layers=["up_blocks.0"], step=3))
+    coarse = tab.looking.change_cells(session, *looking(["red"], cells=8, layers=["up_blocks.0"], step=3))
     assert value(coarse[tab.answer.said]).startswith("red · 1 layer of 8×6 · step 3 of 3.")
     assert coarse[tab.view.layers]["choices"] == [("mid_block", "mid_block")]
     fine = view_of(session.study, ["red"], 32, [], 0, "otsu", 1.0)
@@ -151,7 +151,7 @@ def test_steps_layers_and_resolutions(lab: Lab) -> None:
 def test_a_click_on_a_word_chooses_it_alone(lab: Lab) -> None:
     session = lab.session()
     event = gr.SelectData(None, {"index": 2, "value": None})
-    found = lab.tab.choose_word(event, session, *looking(["red", "opens"]))
+    found = lab.tab.looking.choose_word(event, session, *looking(["red", "opens"]))
     assert found[lab.tab.view.words] == ["door"]
     assert value(found[lab.tab.answer.said]).startswith("door · ")
 
@@ -166,7 +166,7 @@ def test_a_true_mask_gives_the_overlap(lab: Lab, tmp_path: Path) -> None:
     overlap = mask_iou(session.study.result.attention_mask, truth)
     assert f"IoU with the true mask: {overlap:.2f}" in value(shown[lab.tab.answer.said])
     noise(1, (20, 20)).save(tmp_path / "small.png")
-    refused = lab.tab.look(session, *looking(["red"], truth=str(tmp_path / "small.png")))
+    refused = lab.tab.looking.look(session, *looking(["red"], truth=str(tmp_path / "small.png")))
     assert value(refused[lab.tab.answer.said]).startswith("The mask is 20x20 pixels and the picture 72x56")
     assert "refused" in refused[lab.tab.answer.said]["elem_classes"]
     assert refused[lab.tab.answer.heat].size == (72, 56)
@@ -185,7 +185,7 @@ def test_a_scene_of_the_simulator_brings_its_instruction_and_its_mask(lab: Lab) 
 
 
 def test_steps_go_by_as_an_animation(lab: Lab) -> None:
-    found = lab.tab.animate(lab.session(), *looking(["red"]))
+    found = lab.tab.looking.animate(lab.session(), *looking(["red"]))
     with Image.open(value(found[lab.tab.answer.animation])) as animation:
         assert (animation.format, animation.n_frames) == ("GIF", 3)  # type: ignore[attr-defined]
 
@@ -200,7 +200,7 @@ def test_two_instructions_side_by_side(lab: Lab) -> None:
     )
     overlap = mask_iou(session.study.mask(View(words=("red",))), other.mask(other.usual))
     assert f"IoU of {overlap:.2f}.**" in last[answer.compared_said]
-    both = lab.tab.look(session, *looking(["red"], other_words=["red"]))
+    both = lab.tab.looking.look(session, *looking(["red"], other_words=["red"]))
     assert "IoU of 1.00.**" in both[answer.compared_said]
     assert lab.engine.edits == 2
     again = lab.run(session)  # another edit has nothing to do with it
@@ -220,12 +220,12 @@ def test_no_handler_changes_a_field_that_it_is_not_wired_to(lab: Lab) -> None:
         "compare": compared,
         "segment": segmented,
         "export": exported,
-        "look": tab.look(session, *looking(["red"])),
-        "move_threshold": tab.move_threshold(session, *looking(["red"])),
-        "look_elsewhere": tab.look_elsewhere(session, *looking(["red"])),
-        "change_cells": tab.change_cells(session, *looking(["red"])),
-        "choose_word": tab.choose_word(event, session, *looking(["red"])),
-        "animate": tab.animate(session, *looking(["red"])),
+        "look": tab.looking.look(session, *looking(["red"])),
+        "move_threshold": tab.looking.move_threshold(session, *looking(["red"])),
+        "look_elsewhere": tab.looking.look_elsewhere(session, *looking(["red"])),
+        "change_cells": tab.looking.change_cells(session, *looking(["red"])),
+        "choose_word": tab.looking.choose_word(event, session, *looking(["red"])),
+        "animate": tab.looking.animate(session, *looking(["red"])),
         "choose_scene": tab.choose_scene(session, "melt_snowman", 0),
         "new_picture": tab.new_picture(),
         "choose_engine": tab.choose_engine("pocket"),
@@ -249,7 +249,7 @@ def test_everything_can_be_taken_as_one_zip(lab: Lab) -> None:
     assert {"maps.npz", "mask.png", "figure.png", "heat_door.png", "steps.gif", "against.png"} <= names
     assert np.array_equal(shown, session.study.mask(View(words=("door",), rule="paper")))
     # another view has other files
-    assert not lab.tab.look(session, *looking(["red"]))[answer.save]["visible"]
+    assert not lab.tab.looking.look(session, *looking(["red"]))[answer.save]["visible"]
 
 
 def test_segments_of_another_mask(lab: Lab) -> None:
@@ -317,8 +317,8 @@ def test_what_cannot_be_looked_into_is_said_on_its_field(lab: Lab) -> None:
 
 
 def test_before_the_first_run_and_after_its_end_nothing_breaks(lab: Lab) -> None:
-    assert lab.tab.look(None, *looking([])) == {lab.tab.session: None}
-    assert lab.tab.change_cells(None, *looking([])) == {lab.tab.session: None}
+    assert lab.tab.looking.look(None, *looking([])) == {lab.tab.session: None}
+    assert lab.tab.looking.change_cells(None, *looking([])) == {lab.tab.session: None}
     for late in (lab.tab.segment, lab.tab.export):
         with pytest.raises(gr.Error, match="expired"):
             list(late(None, *looking([])))
