@@ -7,7 +7,6 @@ and no name from a table can lead anywhere else. A run that is killed loses at m
 """
 
 import csv
-import hashlib
 import io
 import json
 import math
@@ -22,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from PIL import Image
 
-from editworld_core.batch_items import BatchItem
+from editworld_core.batch_items import BatchItem, key_of
 from editworld_core.datagen.records import drop_torn_line, locked, write_file, writing
 from editworld_core.engines.protocol import Progress
 from editworld_core.errors import BadInputError, EditWorldError
@@ -215,30 +214,6 @@ _FOUND = (
     "drift",
     "seconds",
 )
-
-
-def key_of(item: BatchItem) -> str:
-    """A hash, in hexadecimal, of all that decides what becomes of ``item``.
-
-    Raises:
-        BadInputError: a file cannot be read.
-    """
-    digest = hashlib.sha256()
-    said = json.dumps([item.instruction, asdict(item.settings)], sort_keys=True, ensure_ascii=False)
-    for part in (said.encode(), _bytes(item.image), _bytes(item.hand) if item.hand else b""):
-        digest.update(len(part).to_bytes(8))
-        digest.update(part)
-    return digest.hexdigest()
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise BadInputError(f"There is no file {str(path)!r}; check the path.") from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "its name cannot be"
-        raise BadInputError(f"{str(path)!r} cannot be read ({reason}).") from error
 
 
 def _edit(editor: "WorldEditor", item: BatchItem) -> "EditResult":

@@ -1,9 +1,11 @@
 """What a batch is to edit: the pictures of a folder with one instruction, or the rows of a table."""
 
 import csv
+import hashlib
 import io
+import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +64,30 @@ def unused_columns(source: Path) -> list[str]:
     if source.is_dir():
         return []
     return [name for name in _Table(source).columns if name not in _COLUMNS]
+
+
+def key_of(item: BatchItem) -> str:
+    """A hash, in hexadecimal, of all that decides what becomes of ``item``.
+
+    Raises:
+        BadInputError: a file cannot be read.
+    """
+    digest = hashlib.sha256()
+    said = json.dumps([item.instruction, asdict(item.settings)], sort_keys=True, ensure_ascii=False)
+    for part in (said.encode(), _bytes(item.image), _bytes(item.hand) if item.hand else b""):
+        digest.update(len(part).to_bytes(8))
+        digest.update(part)
+    return digest.hexdigest()
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise BadInputError(f"There is no file {str(path)!r}; check the path.") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "its name cannot be"
+        raise BadInputError(f"{str(path)!r} cannot be read ({reason}).") from error
 
 
 def _items_of_folder(folder: Path, instruction: str, settings: EditSettings) -> list[BatchItem]:

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from editworld_core.batch import LOG, RESULTS, key_of, run_batch
-from editworld_core.batch_items import BatchItem, items_of, unused_columns
+from editworld_core.batch import LOG, RESULTS, run_batch
+from editworld_core.batch_items import BatchItem, items_of, key_of, unused_columns
 from editworld_core.cli import main
 from editworld_core.editor import EditResult, WorldEditor
 from editworld_core.errors import BadInputError, EditCancelledError, EditWorldError
