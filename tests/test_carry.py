@@ -132,3 +132,26 @@ def test_twelve_megapixels_take_seconds_and_little_memory(photo: Image.Image) ->
 def test_small_pictures_of_different_sizes_are_refused(photo: Image.Image) -> None:
     with pytest.raises(ValueError, match="differ in size"):
         carry_change(photo, shrunk(photo), photo)
+
+
+def test_what_blurs_the_picture_blurs_the_upload(photo: Image.Image) -> None:
+    def blurred(image: Image.Image) -> Image.Image:
+        return to_image(cv2.GaussianBlur(to_float(image), (0, 0), image.width / 60))
+
+    carried = carry_change(photo, shrunk(photo), blurred(shrunk(photo)))
+    assert sharpness(carried) < 0.1 * sharpness(photo)
+    assert decibels(carried, blurred(photo)) > 28
+
+
+def test_a_drawing_after_the_picture_has_the_uploads_lines(photo: Image.Image) -> None:
+    """A sketch is no map of colours, so it counts as new; but its texture is the picture's."""
+
+    def sketch(image: Image.Image) -> Image.Image:
+        grey = to_float(image).mean(-1)
+        lines = (grey + 0.03) / (cv2.GaussianBlur(grey, (0, 0), 0.022 * image.width) + 0.03)
+        return to_image(np.repeat(np.clip(lines, 0, 1)[..., None] ** 2.6, 3, -1))
+
+    truth, after = sketch(photo), sketch(shrunk(photo))
+    carried = carry_change(photo, shrunk(photo), after)
+    assert decibels(carried, truth) > decibels(enlarged(after, photo.size), truth) + 2
+    assert sharpness(carried) > 3 * sharpness(enlarged(after, photo.size))
