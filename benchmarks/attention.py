@@ -112,10 +112,10 @@ def attention_benchmark(size: int, steps: int, threads: int) -> dict[str, Any]:
     return report
 
 
+@torch.no_grad()
 def main(asked: dict[str, Any]) -> dict[str, Any]:
     """One way on one model: median of paired runs, so that a machine's moods hit both."""
     torch.set_num_threads(asked["threads"])
-    torch.set_grad_enabled(False)
     unet, forward = _model(asked["model"], Place("cpu", DTYPES[asked["dtype"]]), asked["size"])
 
     def run() -> float:

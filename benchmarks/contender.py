@@ -28,10 +28,10 @@ from editworld_core.simulation.world import dynamic_names
 Edit = Callable[[Image.Image, str, int], Image.Image]
 
 
+@torch.no_grad()
 def main(asked: dict[str, Any]) -> dict[str, Any]:
     """Run the contender ``asked["who"]`` on ``asked["model"]``; see ``benchmarks.edit`` for what is asked."""
     torch.set_num_threads(asked["threads"])
-    torch.set_grad_enabled(False)
     edit = _edit(asked)
     found: dict[str, Any] = {}
     image = Image.fromarray(held_out_pair("melt_snowman", 0).before)

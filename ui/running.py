@@ -48,7 +48,7 @@ def end_all() -> None:
 
 
 def stepwise(work: Callable[[Callable[[int, int], None]], T]) -> Generator[Step | Finished[T], None, None]:
-    """Run ``work(progress)`` in a thread; yield its steps as they come and last of all what it returned.
+    """Run ``work(progress)`` in a thread, once the first step is taken; yield its steps and last what it returned.
 
     Closing the iterator stops the work at the end of the step that it is in, and waits for that: when ``close``
     returns, nothing runs any more.
@@ -71,10 +71,10 @@ def stepwise(work: Callable[[Callable[[int, int], None]], T]) -> Generator[Step 
         except BaseException as error:
             outcome.append(error)
 
-    thread = background(run)
+    thread, latest = background(run), Step(0, 0)
+    yield latest  # Gradio can close an iterator only after its first value: work that is stopped earlier never starts
     thread.start()
     try:
-        latest = Step(0, 0)
         while thread.is_alive():
             latest = _latest(steps, latest)
             yield latest
