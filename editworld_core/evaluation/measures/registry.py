@@ -26,7 +26,10 @@ CLIP_HELP = (
     "No CLIP weights were named: give --clip a folder or a hub id such as openai/clip-vit-large-patch14."
 )
 DINO_HELP = "No DINO weights were named: give --dino a folder or a hub id such as facebook/dinov2-base."
-JUDGE_HELP = "No vision-language model was named: give --judge a folder, a hub id, or server for the one in EDITWORLD_LLM_URL."
+JUDGE_HELP = (
+    "No vision-language model was named: give --judge, with a server in EDITWORLD_LLM_URL and its model in "
+    "EDITWORLD_LLM_MODEL, or --judge-model with a folder or a hub id."
+)
 QUICK_HELP = "It was left out by --quick: run the evaluation again without it."
 
 

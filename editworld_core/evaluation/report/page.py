@@ -23,7 +23,7 @@ from editworld_core.evaluation.report.paper_tables import differences, paper_tab
 from editworld_core.evaluation.report.pictures import Shown
 from editworld_core.evaluation.report.script import SCRIPT
 from editworld_core.evaluation.report.style import STYLE
-from editworld_core.evaluation.report.summary import summary
+from editworld_core.evaluation.report.summary import dynamic_of, median_of, rates
 
 HEADINGS = {
     "Outcome": "Does the picture show the outcome?",
@@ -117,7 +117,7 @@ def _tiles(contents: Contents) -> str:
         if name in own:
             tiles.append((f"{text}{of}", f"{own[name].mean:.0%}" if percent else number(own[name].mean)))
     if contents.scored:
-        seconds = summary(contents.of_setup[contents.reference])["seconds_per_edit"]
+        seconds = median_of(contents.of_setup[contents.reference], "seconds")
         if seconds is not None:
             tiles.append((f"median time{of}", f"{number(seconds)} s"))
     inner = "".join(
@@ -170,7 +170,7 @@ def _plot(contents: Contents, score: Score) -> str:
 def _dynamics(contents: Contents) -> str:
     cards = []
     for label, own in contents.of_setup.items():
-        found = summary(own)["success"]["by_dynamic"]
+        found = rates(own, dynamic_of)
         if found:
             rates = dict(sorted(found.items(), key=lambda row: row[1]))
             title = f"Success by dynamic before post-edit, {label}"

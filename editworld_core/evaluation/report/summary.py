@@ -24,11 +24,11 @@ def summary(scored: Sequence[Scored]) -> dict[str, Any]:
     return {
         "success": {
             "overall": _mean(done, "success_edited"),
-            "by_category": _rates(done, lambda one: one.item.category),
-            "by_dynamic": _rates(done, dynamic_of),
+            "by_category": rates(done, lambda one: one.item.category),
+            "by_dynamic": rates(done, dynamic_of),
         },
         "success_final": _mean(done, "success_final"),
-        "psnr_outside": _median(done, "psnr_outside_edited"),
+        "psnr_outside": median_of(done, "psnr_outside_edited"),
         "mask_iou": {
             "attention": _mean(done, "mask_iou_attention"),
             "final": _mean(done, "mask_iou_final"),
@@ -37,7 +37,7 @@ def summary(scored: Sequence[Scored]) -> dict[str, Any]:
             "edited": _mean(done, "st_lpips_outside_edited"),
             "final": _mean(done, "st_lpips_outside_final"),
         },
-        "seconds_per_edit": _median(done, "seconds"),
+        "seconds_per_edit": median_of(done, "seconds"),
         "items": len(scored),
         "failures": len(scored) - len(done),
         "scores": as_json(means(done, list(VALUES))),
@@ -74,7 +74,8 @@ def _groups(scored: Iterable[Scored], by: Callable[[Scored], str]) -> dict[str, 
     return {group: as_json(values) for group, values in sorted(found.items()) if group}
 
 
-def _rates(scored: Sequence[Scored], by: Callable[[Scored], str]) -> dict[str, float | None]:
+def rates(scored: Sequence[Scored], by: Callable[[Scored], str]) -> dict[str, float | None]:
+    """The rate of success before post-edit by group; what ``by`` calls nothing belongs to none."""
     groups: dict[str, list[Scored]] = {}
     for one in scored:
         if one.values.get("success_edited") is not None and by(one):
@@ -91,6 +92,7 @@ def _mean(scored: Iterable[Scored], name: str) -> float | None:
     return round(fmean(known), DIGITS) if known else None
 
 
-def _median(scored: Iterable[Scored], name: str) -> float | None:
+def median_of(scored: Iterable[Scored], name: str) -> float | None:
+    """The median of a value, rounded to four decimals."""
     known = _known(scored, name)
     return round(median(known), DIGITS) if known else None
