@@ -186,7 +186,7 @@ class AttentionTab:
 
         def work(progress: Progress) -> None:
             text = checks.instruction(other)
-            settings = replace(study.result.settings, keywords=(), outcome="", lora="", lora_scale=1.0)
+            settings = replace(study.result.settings, keywords=(), outcome="")
             with self.studio.turn(progress):
                 again = self.studio.edit(study.result.original, text, checks.settings(settings), progress)
             if session.study is study:
@@ -220,13 +220,13 @@ class AttentionTab:
 
     def export(self, session: LabSession | None, *looking: Any) -> Iterator[Updates]:
         """Make the files of what is on the page, and offer them."""
-        study, *views, truth, words = study_in(session), *looking
+        study, *views, words = study_in(session), *looking
         view, second = view_of(study, *views), session.second
         packed: list[str] = []
 
         def work(progress: Progress) -> None:
             with self.studio.turn(progress):
-                files = study_files(study, view, session.truth(truth))
+                files = study_files(study, view, session.truth)
             if second is not None:
                 files |= comparison_files(study, second, view, view_of(second, words, *views[1:]))
             packed.append(str(session.pack(f"editworld-attention-{study.result.settings.seed}", files)))

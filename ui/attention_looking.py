@@ -23,24 +23,24 @@ class Looking:
     """The handlers of the right column that need no engine.
 
     Attributes:
-        fields: what each handler is given beside the session: the fields of the view in order, the true mask, and the
-            words of the second instruction.
+        fields: what each handler is given beside the session: the fields of the view in order, and the words of the
+            second instruction.
     """
 
     def __init__(self, session: gr.State, view: ViewFields, answer: Seen, truth: Picture) -> None:
         self.session, self.view, self.answer, self.truth = session, view, answer, truth
-        self.fields = [*view.all, truth, answer.other_words]
+        self.fields = [*view.all, answer.other_words]
 
     def connect(self) -> None:
         """Attach every handler."""
         v, a = self.view, self.answer
         live: dict[str, Any] = {
-            "inputs": [self.session, *self.fields],
             "trigger_mode": "always_last",
             "concurrency_id": "attention-view",
             "concurrency_limit": VISITORS,
             **QUIET,
         }
+        given = [self.session, *self.fields]
         drawn = [
             self.session,
             a.heat,
@@ -51,18 +51,30 @@ class Looking:
             a.compared_said,
         ]
         quick = [v.words.input, v.rule.input, a.other_words.input]
-        gr.on([*quick, self.truth.upload, self.truth.clear], self.look, outputs=drawn, **live)
-        v.threshold.input(self.move_threshold, outputs=[v.rule, *drawn], **live)
+        gr.on(quick, self.look, given, drawn, **live)
+        told = [self.session, self.truth, *self.fields]
+        gr.on([self.truth.upload, self.truth.clear], self.change_truth, told, drawn, **live)
+        v.threshold.input(self.move_threshold, given, outputs=[v.rule, *drawn], **live)
         everything = [*drawn, a.each, a.animation, v.layers, v.step]
-        gr.on([v.layers.input, v.step.input], self.look_elsewhere, outputs=everything, **live)
-        v.cells.input(self.change_cells, outputs=everything, **live)
-        a.each.select(self.choose_word, outputs=[v.words, *drawn], **live)
-        a.animate.click(self.animate, outputs=[self.session, a.animation], **live)
+        gr.on([v.layers.input, v.step.input], self.look_elsewhere, given, outputs=everything, **live)
+        v.cells.input(self.change_cells, given, outputs=everything, **live)
+        a.each.select(self.choose_word, given, outputs=[v.words, *drawn], **live)
+        a.animate.click(self.animate, given, outputs=[self.session, a.animation], **live)
 
     def look(self, session: LabSession | None, *looking: Any) -> Updates:
         """Heat and mask of the view."""
         if session is None or session.study is None:
             return {self.session: session}
+        return self.show(session, *looking)
+
+    def change_truth(self, session: LabSession | None, path: str | None, *looking: Any) -> Updates:
+        """The same with another true mask, or none."""
+        if session is None or session.study is None:
+            return {self.session: session}
+        try:
+            session.know(session.study, path)
+        except BadInputError as error:
+            return {**self.show(session, *looking), self.answer.said: said(str(error), "refused")}
         return self.show(session, *looking)
 
     def move_threshold(self, session: LabSession | None, *looking: Any) -> Updates:
@@ -110,25 +122,17 @@ class Looking:
 
     def show(self, session: LabSession, *looking: Any) -> Updates:
         """Heat and mask of the view, and beside it that of the second instruction."""
-        study, *views, truth, words = session.study, *looking
+        study, *views, words = session.study, *looking
         view = view_of(study, *views)
-        updates: Updates = {
-            self.session: session,
-            self.answer.save: gr.update(visible=False),  # those files are of another view
-        }
-        try:
-            known = session.truth(truth)
-        except BadInputError as error:
-            known = None
-            updates[self.answer.said] = said(str(error), "refused")
-        shown = seen(self.answer, study, view, known)
+        shown = seen(self.answer, study, view, session.truth)
         if session.second is not None:
             other = view_of(session.second, words, *views[1:])
             shown |= compared(self.answer, study, session.second, view, other)
-        return {**shown, **updates}
+        shown[self.answer.save] = gr.update(visible=False)  # those files are of another view
+        return {self.session: session, **shown}
 
     def opened(self, session: LabSession, truth: str | None) -> Updates:
-        """An edit that was not on the page, with its own mask."""
+        """An edit that was not on the page, with its own mask, and the true one in the file ``truth``."""
         study, answer, v = study_in(session), self.answer, self.view
         usual, cells = study.usual, usual_cells(study)
         fields = [list(usual.words), cells, [], 0, usual.rule, usual.threshold]
@@ -138,7 +142,7 @@ class Looking:
             answer.panel: gr.update(visible=True),
             answer.edited: result.final,
             **segmented(answer, study, view),
-            **self.show(session, *fields, truth, []),
+            **self.change_truth(session, truth, *fields, []),
             answer.each: each_word(study, view),
             answer.animation: gr.update(visible=False),
             answer.through: gr.update(visible=len(study.steps(view)) > 1),

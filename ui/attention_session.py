@@ -23,11 +23,12 @@ class LabSession:
     Attributes:
         study: the edit; None before the first.
         second: the edit by another instruction that it is compared with, or None.
+        truth: where the picture truly changes, bool [H, W]; None if that is not known.
     """
 
     study: Study | None = None
     second: Study | None = None
-    _truth: tuple[str, Mask] | None = None
+    truth: Mask | None = None
     # removed when the session is forgotten, and at the latest when the program ends
     _folder: tempfile.TemporaryDirectory = field(
         default_factory=lambda: tempfile.TemporaryDirectory(prefix="editworld-attention-"), repr=False
@@ -35,21 +36,18 @@ class LabSession:
     _files: int = 0
 
     def open(self, study: Study) -> None:
-        """Look at ``study``, and at no other."""
-        self.study, self.second = study, None
+        """Look at ``study``, and at no other; what is true of it is not known yet."""
+        self.study, self.second, self.truth = study, None, None
 
-    def truth(self, path: str | None) -> Mask | None:
-        """The true mask in the file, bool [H, W], read once; None if there is no file or no edit yet.
+    def know(self, study: Study, path: str | None) -> None:
+        """Take the true mask of ``study`` from a file; None if there is none.
 
         Raises:
-            BadInputError: it cannot be used with the picture under study.
+            BadInputError: it cannot be used with the picture; then there is none.
         """
-        if not path or self.study is None:
-            return None
-        height, width = self.study.size
-        if self._truth is None or self._truth[0] != path or self._truth[1].shape != (height, width):
-            self._truth = path, read_mask(path, (width, height))
-        return self._truth[1]
+        height, width = study.size
+        self.truth = None
+        self.truth = read_mask(path, (width, height)) if path else None
 
     def keep_picture(self, name: str, picture: Image.Image) -> Path:
         """A PNG file of ``picture``."""

@@ -78,7 +78,7 @@ def lab(both_tabs: Lab) -> Lab:
 
 def looking(words: list[str], **changed: Any) -> list[Any]:
     """What the fields of the view hand in."""
-    given = {"cells": 16, "layers": [], "step": 0, "rule": "otsu", "threshold": 0.8125, "truth": None}
+    given = {"cells": 16, "layers": [], "step": 0, "rule": "otsu", "threshold": 0.8125}
     given |= {"other_words": []} | changed
     return [words, *given.values()]
 
@@ -166,10 +166,15 @@ def test_a_true_mask_gives_the_overlap(lab: Lab, tmp_path: Path) -> None:
     overlap = mask_iou(session.study.result.attention_mask, truth)
     assert f"IoU with the true mask: {overlap:.2f}" in value(shown[lab.tab.answer.said])
     noise(1, (20, 20)).save(tmp_path / "small.png")
-    refused = lab.tab.looking.look(session, *looking(["red"], truth=str(tmp_path / "small.png")))
+    refused = lab.tab.looking.change_truth(session, str(tmp_path / "small.png"), *looking(["red"]))
     assert value(refused[lab.tab.answer.said]).startswith("The mask is 20x20 pixels and the picture 72x56")
     assert "refused" in refused[lab.tab.answer.said]["elem_classes"]
     assert refused[lab.tab.answer.heat].size == (72, 56)
+    again = lab.tab.looking.change_truth(session, str(file), *looking(["red"]))
+    overlap = mask_iou(session.study.mask(View(words=("red",))), truth)
+    assert f"IoU with the true mask: {overlap:.2f}" in value(again[lab.tab.answer.said])
+    gone = lab.tab.looking.change_truth(session, None, *looking(["red"]))
+    assert "IoU" not in value(gone[lab.tab.answer.said])
 
 
 def test_a_scene_of_the_simulator_brings_its_instruction_and_its_mask(lab: Lab) -> None:
@@ -221,6 +226,7 @@ def test_no_handler_changes_a_field_that_it_is_not_wired_to(lab: Lab) -> None:
         "segment": segmented,
         "export": exported,
         "look": tab.looking.look(session, *looking(["red"])),
+        "change_truth": tab.looking.change_truth(session, None, *looking(["red"])),
         "move_threshold": tab.looking.move_threshold(session, *looking(["red"])),
         "look_elsewhere": tab.looking.look_elsewhere(session, *looking(["red"])),
         "change_cells": tab.looking.change_cells(session, *looking(["red"])),
