@@ -48,7 +48,7 @@ class ChainTab:
             [f.add.click, f.instruction.submit],
             self.add,
             [self.session, f.image, f.instruction, f.engine, f.seed],
-            [*busy, *shown, *film, f.instruction],
+            [*busy, *shown, *film],
             validator=self.check,
             api_name="add_step_on_page",
             **work,
@@ -104,10 +104,8 @@ class ChainTab:
                     longer = chain.then(text, settings, self.studio.edit, progress)
                 session.take(image, longer)
 
-        def show() -> Updates:
-            return {**self._shown(session), self.fields.instruction: ""}
-
-        yield from self._run(session, work, show, "Waiting for the engine")
+        # the words stay: by now the visitor may be typing the next ones
+        yield from self._run(session, work, lambda: self._shown(session), "Waiting for the engine")
 
     def make(
         self, session: ChainSession | None, ending: str, captions: bool, fade: bool

@@ -56,6 +56,8 @@ def test_things_happen_one_after_the_other_and_become_a_film(
     visitor.upload(snowman)
     visitor.instruction.fill("melt the snowman")
     open_tab(visitor, "Chain")
+    expect(page.locator("#chain-picture img")).to_be_visible()
+    expect(page.locator("#chain-instruction input")).to_have_value("melt the snowman")
     frames = page.locator("#chain-frames .thumbnail-item")
     page.locator("#chain-add").click()
     expect(frames).to_have_count(2)

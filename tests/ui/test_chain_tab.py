@@ -53,7 +53,7 @@ def test_steps_follow_one_another_and_the_rest_stays(tab: ChainTab, picture: str
     assert last[f.slider] == (frames[0][0], frames[2][0])
     assert f"{kept.mean():.0%} of the pixels" in last[f.note]
     assert read_settings(Image.open(frames[1][0]))[1].seed == 3  # type: ignore[index]
-    assert last[f.instruction] == ""
+    assert f.instruction not in last  # the visitor may be typing the next one
     look = tab.look(session, gr.SelectData(None, {"index": 1, "value": None}))
     assert look[f.slider] == (frames[0][0], frames[1][0])
     assert look[f.note].startswith("“paint”")
