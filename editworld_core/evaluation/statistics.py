@@ -6,6 +6,7 @@ Draws are seeded, so that the same scores give the same interval.
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from editworld_core.evaluation.record import Scored
 
 RESAMPLES, LEVEL = 2000, 0.95
-AT_ONCE = 2_000_000  # drawn numbers in memory
+MOST_KEPT = 1500  # values whose draws stay in memory, at most 24 MB
 
 
 @dataclass(frozen=True)
@@ -39,19 +40,30 @@ def mean_of(values: Iterable[float | None], seed: int = 0) -> Mean | None:
 
 def interval(values: ArrayLike, seed: int = 0) -> tuple[float, float]:
     """The percentile bootstrap interval of the mean of ``values`` [n], n > 0."""
-    known = np.asarray(values, np.float64)
-    means = _resampled_means(known, np.random.default_rng(seed))
+    means = _resampled_means(np.asarray(values, np.float64), seed)
     low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
 
 
-def _resampled_means(values: NDArray[np.float64], dice: np.random.Generator) -> NDArray[np.float64]:
-    block = max(1, AT_ONCE // len(values))
-    drawn = (
-        values[dice.integers(0, len(values), (min(block, RESAMPLES - start), len(values)))].mean(1)
-        for start in range(0, RESAMPLES, block)
-    )
-    return np.concatenate(list(drawn))
+def _resampled_means(values: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
+    """The means [RESAMPLES] of as many values, drawn with replacement."""
+    count = len(values)
+    if count <= MOST_KEPT:
+        return _kept_draws(count, seed) @ values / count
+    dice = np.random.default_rng(seed)
+    return np.concatenate([_draws(count, 50, dice) @ values / count for _ in range(RESAMPLES // 50)])
+
+
+@lru_cache(maxsize=8)
+def _kept_draws(count: int, seed: int) -> NDArray[np.float64]:
+    """A report has dozens of means of equally many values; drawing is what takes the time."""
+    return _draws(count, RESAMPLES, np.random.default_rng(seed))
+
+
+def _draws(count: int, times: int, dice: np.random.Generator) -> NDArray[np.float64]:
+    """How often each of ``count`` values is drawn: [times, count]."""
+    drawn = dice.integers(0, count, (times, count)) + count * np.arange(times)[:, None]
+    return np.bincount(drawn.ravel(), minlength=times * count).reshape(times, count).astype(np.float64)
 
 
 def grouped(

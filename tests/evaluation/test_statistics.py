@@ -34,9 +34,9 @@ def test_the_same_values_give_the_same_interval_and_another_seed_another():
 
 
 def test_large_samples_are_drawn_in_blocks():
-    values = np.random.default_rng(0).normal(0, 1, 1500)  # more than fit into one block
+    values = np.random.default_rng(0).normal(0, 1, 1600)  # more than are kept
     low, high = interval(values)
-    error = values.std() / np.sqrt(1500)
+    error = values.std() / np.sqrt(1600)
     assert (low, high) == pytest.approx(
         (values.mean() - 1.96 * error, values.mean() + 1.96 * error), abs=0.2 * error
     )

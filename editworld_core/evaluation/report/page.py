@@ -172,10 +172,10 @@ def _dynamics(contents: Contents) -> str:
     for label, own in contents.of_setup.items():
         found = rates(own, dynamic_of)
         if found:
-            rates = dict(sorted(found.items(), key=lambda row: row[1]))
+            ordered = dict(sorted(found.items(), key=lambda row: row[1]))
             title = f"Success by dynamic before post-edit, {label}"
             cards.append(
-                f'<article class="card"><h3>{escape(title)}</h3>{bar_chart(rates, title, 1.0, True)}</article>'
+                f'<article class="card"><h3>{escape(title)}</h3>{bar_chart(ordered, title, 1.0, True)}</article>'
             )
     if not cards:
         return ""

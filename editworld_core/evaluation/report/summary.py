@@ -74,13 +74,14 @@ def _groups(scored: Iterable[Scored], by: Callable[[Scored], str]) -> dict[str, 
     return {group: as_json(values) for group, values in sorted(found.items()) if group}
 
 
-def rates(scored: Sequence[Scored], by: Callable[[Scored], str]) -> dict[str, float | None]:
+def rates(scored: Iterable[Scored], by: Callable[[Scored], str]) -> dict[str, float]:
     """The rate of success before post-edit by group; what ``by`` calls nothing belongs to none."""
-    groups: dict[str, list[Scored]] = {}
+    groups: dict[str, list[float]] = {}
     for one in scored:
-        if one.values.get("success_edited") is not None and by(one):
-            groups.setdefault(by(one), []).append(one)
-    return {name: _mean(group, "success_edited") for name, group in sorted(groups.items())}
+        value = one.values.get("success_edited")
+        if value is not None and by(one):
+            groups.setdefault(by(one), []).append(value)
+    return {name: round(fmean(group), DIGITS) for name, group in sorted(groups.items())}
 
 
 def _known(scored: Iterable[Scored], name: str) -> list[float]:
