@@ -165,9 +165,9 @@ def _measures(call: argparse.Namespace) -> "tuple[list[Measure], dict[str, str]]
 
 def _judge(call: argparse.Namespace) -> "LanguageModel | None":
     if call.judge_model:
-        from editworld_core.language_local import load_local
+        from editworld_core.language_vision import LocalVisionModel
 
-        return load_local(call.judge_model)
+        return LocalVisionModel(call.judge_model)
     if call.judge:
         from editworld_core.language_server import ServerModel
 
