@@ -22,7 +22,7 @@ from torch import Tensor
 from editworld_core.errors import BadInputError, EditWorldError
 from training import checkpoints
 from training.ema import Ema
-from training.task import Recipe, Task
+from training.task import Recipe, Task, this_process
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -38,11 +38,11 @@ def start_accelerator(recipe: Recipe) -> "Accelerator":
     Raises:
         BadInputError: the batch cannot be shared out, or the device does not know the number format.
     """
-    from accelerate import Accelerator, PartialState
+    from accelerate import Accelerator
     from accelerate.state import AcceleratorState
     from accelerate.utils import DistributedType
 
-    state = PartialState()
+    state = this_process()
     if recipe.precision == "fp16" and state.device.type == "cpu":
         raise BadInputError("A processor does not train in fp16: set precision to bf16, fp32 or auto.")
     at_once = state.num_processes * (recipe.micro_batch_size or 1)

@@ -11,7 +11,7 @@ from torch import Tensor
 from editworld_core.errors import BadInputError, EditWorldError
 from training.config import TrainConfig
 from training.objective import Batch, grounding, relative_error
-from training.task import Recipe
+from training.task import Recipe, this_process
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -195,15 +195,13 @@ def open_pocket_task(
     Raises:
         BadInputError: ``start_from`` has another architecture.
     """
-    from accelerate import PartialState
-
     from editworld_core.engines.build import build_scheduler
     from editworld_core.engines.pocket import MiniLMEncoder, SpaceToDepthCodec
     from training.batches import Batches
     from training.pool import open_pool
     from training.watch import progress_bar
 
-    state = PartialState()
+    state = this_process()
     torch.set_num_threads(config.threads)
     keep_freed_memory()
     with state.main_process_first():  # which renders what the others then find

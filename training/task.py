@@ -1,6 +1,7 @@
 """What the training loop is told: what to train, and how long and how fast."""
 
 import math
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +10,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 from torch import Tensor
 
+from editworld_core.errors import BadInputError
+
 if TYPE_CHECKING:
-    from accelerate import Accelerator
+    from accelerate import Accelerator, PartialState
 
     from training.loop import Trainer
 
@@ -84,3 +87,25 @@ class Task(Protocol):
     def restore_old(self, folder: Path, trainer: "Trainer") -> bool:
         """Take up a run of an earlier version of this program; False if ``folder`` holds none."""
         ...
+
+
+def this_process() -> "PartialState":
+    """accelerate's state of this process and of those that were started with it.
+
+    accelerate looks for its fellows on processors only if it is told that there is nothing else.
+
+    Raises:
+        BadInputError: it was started as one of several, and finds no others.
+    """
+    from accelerate import PartialState
+    from accelerate.utils import parse_flag_from_env
+
+    cpu = parse_flag_from_env("ACCELERATE_USE_CPU") or not torch.accelerator.is_available()
+    state = PartialState(cpu=cpu)
+    launched = int(os.environ.get("WORLD_SIZE", "1"))
+    if launched != state.num_processes:
+        raise BadInputError(
+            f"{launched} processes were launched, and this one is to work as one of {state.num_processes}: launch "
+            "them all for GPUs, or all with ACCELERATE_USE_CPU=true in the environment."
+        )
+    return state

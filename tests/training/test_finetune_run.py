@@ -184,36 +184,48 @@ def test_a_kill_while_a_checkpoint_is_written_leaves_the_last_good_one(
     assert not list((tmp_path / "run" / "checkpoints").glob(".*"))
 
 
-@pytest.mark.slow
-def test_two_processes_give_what_one_gives(settings: dict[str, Any], unbroken: Path, tmp_path: Path) -> None:
-    config = _write(tmp_path, settings)
+def _launched(*call: str) -> "subprocess.CompletedProcess[str]":
+    """``training.train`` with the arguments ``call``, as two processes on one thread each."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port = found.getsockname()[1]
-    launch = [
-        "-m",
-        "accelerate.commands.launch",
-        "--cpu",
-        "--num_processes",
-        "2",
-        "--main_process_port",
-        str(port),
-    ]
-    call = [
-        sys.executable,
-        *launch,
-        "-m",
-        "training.train",
-        "--config",
-        str(config),
-        "-o",
-        str(tmp_path / "run"),
-    ]
-    done = subprocess.run(
-        call, capture_output=True, text=True, timeout=300, env=os.environ | {"OMP_NUM_THREADS": "1"}
+    launch = ["-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", str(port)]
+    return subprocess.run(
+        [sys.executable, *launch, *call],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"},
     )
+
+
+@pytest.mark.slow
+def test_two_processes_give_what_one_gives(settings: dict[str, Any], tmp_path: Path) -> None:
+    config = _write(tmp_path, settings)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # another order of summing is a difference of its own
+    assert _run(config, tmp_path / "one") == 0
+    torch.set_num_threads(threads)
+    done = _launched("-m", "training.train", "--config", str(config), "-o", str(tmp_path / "two"))
     assert done.returncode == 0, done.stderr
-    _assert_close(tmp_path / "run", unbroken, 1e-5)
+    last = checkpoints.path_of(tmp_path / "two", 6)
+    assert {path.name for path in last.glob("random_states_*")} == {
+        "random_states_0.pkl",
+        "random_states_1.pkl",
+    }
+    _assert_close(tmp_path / "two", tmp_path / "one", 1e-5)
+
+
+def test_one_of_several_that_finds_no_others_is_refused(
+    settings: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """As if each of two processes trained alone, in one folder."""
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert _run(_write(tmp_path, settings), tmp_path / "run") == 2
+    assert "2 processes were launched" in capsys.readouterr().err
 
 
 def test_how_a_batch_is_cut_does_not_matter(settings: dict[str, Any], unbroken: Path, tmp_path: Path) -> None:

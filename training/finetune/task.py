@@ -17,7 +17,7 @@ from training.finetune.config import FinetuneConfig, OptimizerSettings
 from training.finetune.model import Base, trainable, write_engine, write_lora
 from training.finetune.objective import draw_noise, item_errors, min_snr_weights, wanted
 from training.finetune.validation import SCORES, validate
-from training.task import Recipe
+from training.task import Recipe, this_process
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -175,8 +175,6 @@ def open_finetune_task(config: FinetuneConfig) -> FinetuneTask:
         BadInputError: a setting does not suit the base, the data or the machine.
         EngineUnavailableError: the base is missing, damaged or of another kind.
     """
-    from accelerate import PartialState
-
     from editworld_core.engines.place import DTYPES, best_place
     from training.data.samples import open_samples
     from training.finetune.model import load_base
@@ -187,7 +185,7 @@ def open_finetune_task(config: FinetuneConfig) -> FinetuneTask:
     if config.log.wandb:
         check_wandb()
     check_validation(config)
-    place = best_place(str(PartialState().device), None if config.precision == "auto" else config.precision)
+    place = best_place(str(this_process().device), None if config.precision == "auto" else config.precision)
     torch.manual_seed(config.seed)  # of the first LoRA weights
     base = load_base(config)
     samples = open_samples(config.data, config.model.base, place, config.optimizer.batch_size, config.seed)
