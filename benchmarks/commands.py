@@ -98,6 +98,8 @@ def asked(call: argparse.Namespace) -> str:
         value = getattr(call, name, None)
         values = value if isinstance(value, list) else [] if value is None else [value]
         words += [part for each in values for part in (f"--{name}", str(each))]
+    if getattr(call, "photos", None):
+        words += ["--photos", "FOLDER"]
     return shlex.join([*words, "-o", "DIR"])
 
 

@@ -11,7 +11,7 @@ from benchmarks.plots import interval_plot
 from benchmarks.tables import Cell, Column, Row, Table, in_markdown, in_words
 
 Found = Mapping[str, Mapping[str, Any]]
-"""By arm what was measured: ``pairs``, ``last_loss``, ``seconds``, and ``scenes``, one row each."""
+"""By arm what was measured: ``pairs``, ``last_loss``, and ``scenes``, one row each."""
 
 SCORES = (
     Column("pairs", "pairs", "count"),
@@ -20,7 +20,6 @@ SCORES = (
     Column("change", "against all pairs", "difference"),
     Column("psnr", "PSNR outside, dB", "decibels"),
     Column("loss", "last training loss", "share"),
-    Column("seconds", "seconds", "count"),
 )
 SPLITS = (
     Column("kept", "dynamics that `half-dynamics` has", "share"),
@@ -110,7 +109,6 @@ def _scores(found: Found, arm: Arm) -> dict[str, Cell]:
         "change": _against_first(found, arm, _all),
         "psnr": estimate([scene["psnr_outside"] for scene in scenes], np.median),
         "loss": found[arm.name]["last_loss"],
-        "seconds": found[arm.name]["seconds"],
     }
 
 

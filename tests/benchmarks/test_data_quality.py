@@ -106,8 +106,8 @@ def test_scores_tell_the_truth_from_doing_nothing() -> None:
     assert all(row["error"] == row["error_source"] > 0 for row in idle)
     assert {row["psnr_outside"] for row in perfect} == {100.0, None}
     found = {
-        "all": {"pairs": 1, "last_loss": 1.0, "seconds": 1.0, "scenes": perfect},
-        "seed": {"pairs": 1, "last_loss": 1.0, "seconds": 1.0, "scenes": idle},
+        "all": {"pairs": 1, "last_loss": 1.0, "scenes": perfect},
+        "seed": {"pairs": 1, "last_loss": 1.0, "scenes": idle},
     }
     scores = tables(found)[0].rows
     assert [row.cells["left"].value for row in scores] == [0, 1]
