@@ -33,8 +33,12 @@ class FinetuneTask:
 
     def __init__(self, config: FinetuneConfig, base: Base, samples: "Samples", precision: str) -> None:
         """Train ``base`` on ``samples``, in ``fp32``, ``bf16`` or ``fp16`` arithmetic."""
+        from accelerate.utils import parse_flag_from_env
+
         self.config, self.base, self.samples, self.wandb = config, base, samples, config.log.wandb
-        self.model = base.unet.to(memory_format=torch.channels_last)
+        self.model = base.unet
+        if not parse_flag_from_env("ACCELERATE_USE_FSDP"):  # FSDP shares out contiguous weights only
+            self.model.to(memory_format=torch.channels_last)
         if config.model.lora_rank and precision != "fp32":  # what is frozen needs no more
             dtype = torch.bfloat16 if precision == "bf16" else torch.float16
             for weight in self.model.parameters():
