@@ -347,8 +347,8 @@ def test_a_damaged_log_is_refused(pictures: Path, tmp_path: Path) -> None:
 def test_twenty_kills_lose_nothing(tmp_path: Path) -> None:
     folder, out = tmp_path / "pictures", tmp_path / "out"
     folder.mkdir()
-    for number in range(60):
-        noise(number, (32, 24)).save(folder / f"{number:02}.png")
+    for number in range(300):
+        noise(number, (32, 24)).save(folder / f"{number:03}.png")
     items = items_of(folder, "paint it", replace(PLAIN, post_edit=False))
     out.mkdir()
     count = partial(count_lines, log=LOG)
@@ -357,9 +357,9 @@ def test_twenty_kills_lose_nothing(tmp_path: Path) -> None:
     had = count_lines(out, LOG)
     report = run_batch(items, out, editor())
     assert (report.kept, report.failed) == (had, 0)
-    assert report.made == 60 - had
+    assert report.made == 300 - had
     outputs = {row["output"] for row in results(out)}
-    assert len(outputs) == 60
+    assert len(outputs) == 300
     for item, row in zip(items, results(out), strict=True):
         assert key_of(item).startswith(Path(row["output"]).stem.rpartition("-")[2])
         Image.open(out / row["output"]).load()
