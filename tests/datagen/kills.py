@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+MOST_A_LIFE = 3
+
 
 def count_lines(folder: Path, log: str = "manifest.jsonl") -> int:
     path = folder / log
@@ -23,7 +25,8 @@ def kill_often(
     """Kill runs of ``live``, which adds to ``folder``, with SIGKILL until ``wanted`` have died of it; how many did.
 
     Every second one dies just before or just after a file gets its name; of the others half at a random moment of
-    ``longest`` seconds from the start, half at one after the first new item. No life may lose what was there.
+    ``longest`` seconds from the start, half at one after the first new item, and at once after ``MOST_A_LIFE`` new
+    ones, so that a quick machine has work left for the last one. No life may lose what was there.
     """
     chance, kills = random.Random(0), 0
     for number in range(2 * wanted):  # some end before they are hit
@@ -43,7 +46,9 @@ def kill_often(
             while number % 4 and not ended and count(folder) == known:
                 time.sleep(0.002)
                 ended = os.waitpid(child, os.WNOHANG)[0]
-            time.sleep(chance.uniform(0, longest))
+            moment = time.monotonic() + chance.uniform(0, longest)
+            while time.monotonic() < moment and count(folder) < known + MOST_A_LIFE:
+                time.sleep(0.002)
             if not ended:
                 os.kill(child, signal.SIGKILL)
         if not ended:
