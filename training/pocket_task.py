@@ -172,17 +172,6 @@ def learning_rate(step: int, config: TrainConfig) -> float:
     return warm * min(chosen.learning_rate, decayed)
 
 
-def keep_freed_memory() -> None:
-    """Let glibc keep large freed blocks for the next step instead of giving them back: a tenth of a step's time."""
-    import ctypes
-
-    trim_threshold, mmap_max, never = -1, -4, 2**31 - 1
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:  # other C libraries have none
-        mallopt(trim_threshold, never)
-        mallopt(mmap_max, 0)
-
-
 def open_pocket_task(
     config: TrainConfig,
     folder: Path,
@@ -203,7 +192,6 @@ def open_pocket_task(
 
     state = this_process()
     torch.set_num_threads(config.threads)
-    keep_freed_memory()
     with state.main_process_first():  # which renders what the others then find
         pool = open_pool(
             pool_folder or folder / "pool", config.data, photos, progress=progress_bar("rendering pairs")

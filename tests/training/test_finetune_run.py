@@ -216,6 +216,31 @@ def test_two_processes_give_what_one_gives(settings: dict[str, Any], tmp_path: P
     _assert_close(tmp_path / "two", tmp_path / "one", 1e-5)
 
 
+@pytest.mark.slow
+def test_fsdp_gives_what_one_process_gives_and_goes_on(settings: dict[str, Any], tmp_path: Path) -> None:
+    """Weights, moments and average are shared out to two processes; the engine that they write is whole."""
+    short = {"steps": 2, "batch_size": 4, "micro_batch_size": 2, "learning_rate": 1e-4}
+    longer = short | {"steps": 4}
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    assert _run(_write(tmp_path / "all", settings, optimizer=longer), tmp_path / "one") == 0
+    torch.set_num_threads(threads)
+    for optimizer, more in ((short, []), (longer, ["--resume"])):
+        config = _write(tmp_path / "some", settings, optimizer=optimizer)
+        done = _launched(
+            "-m", "tests.training.fsdp_here", "--config", str(config), "-o", str(tmp_path / "two"), *more
+        )
+        assert done.returncode == 0, done.stderr
+    assert len(list(checkpoints.path_of(tmp_path / "two", 4).glob("ema-*"))) == 2
+    one, two = (
+        load_file(tmp_path / run / "engine" / "unet" / "diffusion_pytorch_model.safetensors")
+        for run in ("one", "two")
+    )
+    assert one.keys() == two.keys()
+    apart = torch.cat([(one[name].float() - two[name].float()).abs().flatten() for name in one])
+    assert apart.mean() < 1e-6  # four steps move a weight by 4e-4; halves are rounded
+
+
 def test_one_of_several_that_finds_no_others_is_refused(
     settings: dict[str, Any],
     tmp_path: Path,
