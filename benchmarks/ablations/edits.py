@@ -16,6 +16,7 @@ from PIL import Image
 from editworld_core.datagen.records import write_file
 from editworld_core.engines.protocol import Token
 from editworld_core.errors import BadInputError, EditWorldError
+from editworld_core.evaluation.identity import identity_of
 from editworld_core.settings import EditSettings
 from editworld_core.simulation.held_out import held_out_pair, held_out_scenes
 
@@ -74,7 +75,7 @@ class Edits:
         """
         self.editor, self.folder = editor, folder
         self.settings = EditSettings(engine=engine, seed=seed, post_edit=False)
-        self.weights = fingerprint(engine)
+        self.weights: str = identity_of(self.settings)["engine"]
         try:
             self.scenes: list[Scene] = list(held_out_scenes(names, scenes))
         except ValueError as error:
@@ -116,21 +117,6 @@ class Edits:
 
 
 _DECIDES = ("engine", "speed", "steps", "text_guidance", "image_guidance", "seed")
-
-
-def fingerprint(engine: str) -> str:
-    """Changes when the weights of ``engine`` on this disk do; for a hub id, its name."""
-    from editworld_core.engines.registry import POCKET, pocket_folder
-
-    path = pocket_folder() if engine == POCKET else Path(engine).expanduser()
-    files = sorted(each for each in path.rglob("*") if each.is_file()) if path.is_dir() else [path]
-    seen = [(each.relative_to(path).as_posix(), *_state(each)) for each in files if each.exists()]
-    return hashlib.sha256(json.dumps([engine, seen]).encode()).hexdigest()[:16]
-
-
-def _state(path: Path) -> tuple[int, int]:
-    found = path.stat()
-    return found.st_size, found.st_mtime_ns
 
 
 def _taken(result: "EditResult") -> Edit:

@@ -1,7 +1,9 @@
 """The ablations change the one part that they say, on edits that are made once."""
 
 import json
+import os
 import re
+import shutil
 from pathlib import Path
 
 import cv2
@@ -12,7 +14,7 @@ from PIL import Image
 from benchmarks.__main__ import main
 from benchmarks.ablations import masking
 from benchmarks.ablations.command import MAKERS, wanted
-from benchmarks.ablations.edits import Edit, Edits, fingerprint, pair_of
+from benchmarks.ablations.edits import Edit, Edits, pair_of
 from benchmarks.ablations.elsewhere import MOVED, as_from_elsewhere
 from benchmarks.ablations.failures import failures
 from benchmarks.ablations.findings import findings
@@ -22,7 +24,7 @@ from benchmarks.ablations.names import TABLES
 from benchmarks.ablations.summary import table
 from editworld_core.alignment import estimate_alignment
 from editworld_core.editor import EditResult, WorldEditor
-from editworld_core.engines.registry import load_engine
+from editworld_core.engines.registry import load_engine, pocket_folder
 from editworld_core.errors import BadInputError
 from editworld_core.masks import content_words, enlarge, threshold_paper
 from editworld_core.settings import EditSettings
@@ -151,13 +153,18 @@ def test_other_words_and_settings_are_other_edits(edits: Edits) -> None:
     assert edits.editor.edits == made + 2
 
 
-def test_other_weights_are_another_fingerprint(tmp_path: Path) -> None:
-    weights = tmp_path / "engine" / "unet" / "weights.bin"
-    weights.parent.mkdir(parents=True)
-    weights.write_bytes(b"one")
-    first = fingerprint(str(tmp_path / "engine"))
-    weights.write_bytes(b"three")
-    assert fingerprint(str(tmp_path / "engine")) != first
+def test_other_weights_are_other_edits_and_another_model_card_is_not(edits: Edits, tmp_path: Path) -> None:
+    engine = Path(shutil.copytree(pocket_folder(), tmp_path / "engine"))
+
+    def weights() -> str:
+        return Edits(edits.editor, tmp_path, str(engine), names=["melt_snowman"], scenes=1).weights
+
+    (engine / "README.md").write_text("Read again, and corrected.")
+    assert weights() == edits.weights
+    with next(engine.rglob("*.safetensors")).open("r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        file.write(b"1")
+    assert weights() != edits.weights
 
 
 def test_the_groups_of_failures_are_all_scenes_once(edits: Edits) -> None:

@@ -43,8 +43,8 @@ def page_file(tmp_path_factory):
     return folder / "report.html"
 
 
-def first(page) -> str:
-    return page.locator(".case h3").first.text_content()
+def first_is(page, text: str) -> None:
+    expect(page.locator(".case h3").first).to_contain_text(text)
 
 
 def test_items_are_shown_sorted_and_filtered(page_file, browser):
@@ -56,24 +56,24 @@ def test_items_are_shown_sorted_and_filtered(page_file, browser):
     page.goto(page_file.as_uri())
     page.wait_for_selector(".case")
     assert perf_counter() - start < 20
-    assert "number 2”" in first(page)  # the lowest CLIP score there is
-    assert page.locator(".case").count() == 40
+    first_is(page, "number 2”")  # the lowest CLIP score there is
+    expect(page.locator(".case")).to_have_count(40)
     page.get_by_label("Order").select_option("best")
-    assert "number 119" in first(page)
+    first_is(page, "number 119")
     page.get_by_label("Sort by").select_option(label="ST-LPIPS with post-edit")
-    assert "number 2”" in first(page)
+    first_is(page, "number 2”")
     page.get_by_label("Order").select_option("worst")
-    assert "number 119" in first(page)
+    first_is(page, "number 119")
     page.get_by_label("Setup", exact=True).select_option("pocket")
-    assert "number 118" in first(page)
+    first_is(page, "number 118")
     page.get_by_label("Category", exact=True).select_option(label="Simulation · Long-Term")
-    assert "number 117" in first(page)
+    first_is(page, "number 117")
     page.get_by_label("Search").fill("number 11")
     expect(page.locator(".case h3").first).to_contain_text("number 117”")
     page.get_by_label("Search").fill("")
     expect(page.locator(".case")).to_have_count(40)
     page.get_by_role("button", name="Show more").click()
-    assert page.locator(".case").count() == 48
+    expect(page.locator(".case")).to_have_count(48)
     page.locator(".case summary").first.click()
     assert "ST-LPIPS with post-edit" in page.locator(".case .numbers").first.text_content()
     assert page.title() == "many: evaluation"

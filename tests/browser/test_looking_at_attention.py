@@ -19,11 +19,11 @@ def test_a_visitor_looks_into_an_edit_and_takes_what_was_seen(visitor: Visitor, 
     visitor.choose(example)  # on the Edit tab, from which it comes as it is
     visitor.instruction.fill("melt the snowman")
     page.get_by_role("tab", name="Attention").click()
+    page.locator("#lab-engine").get_by_role("button", name="Engine").click()
     page.locator("#lab-take").click()
     expect(page.locator("#lab-note")).to_contain_text("Press Look")
     source = page.locator("#lab-picture img").get_attribute("src") or ""
     assert page.request.get(source).body() == example.read_bytes()
-    page.locator("#lab-engine").get_by_role("button", name="Engine").click()
     steps = page.locator("#lab-steps input[type=number]")
     steps.fill("3")
     steps.blur()
