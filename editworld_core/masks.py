@@ -30,7 +30,7 @@ EVERYWHERE, STRONG = (
     0.1,
 )  # share of visible change, and median change, of an edit about the whole picture
 LEAST = 0.2  # evidence under which nothing happened
-HEAT, FAINT = 0.8, 0.03  # power of the attention in the evidence, and the change that counts half
+HEAT, FAINT = 0.5, 0.03  # power of the attention in the evidence, and the change that counts half
 
 STOP_WORDS = frozenset(
     """a about above accidentally after again all also always am an and another any are as at away back be became
