@@ -69,14 +69,22 @@ def st_lpips(a: Image.Image, b: Image.Image) -> float:
 
     if a.tobytes() == b.tobytes():
         return 0.0
-    batch = torch.from_numpy(np.stack([_perceptual_input(image) for image in (a, b)])).permute(0, 3, 1, 2)
-    weights = st_lpips_weights()
-    with torch.inference_mode():
-        distance = 0.0
-        for layer, features in enumerate(shift_tolerant_alexnet(batch, weights)):
-            unit = features / (features.square().sum(1, keepdim=True).sqrt() + 1e-10)
-            squared = (unit[:1] - unit[1:]).square()
-            distance += float((squared * weights[f"lin{layer}.model.1.weight"]).sum(1).mean())
+    first, second = (torch.from_numpy(_perceptual_input(each)).permute(2, 0, 1)[None] for each in (a, b))
+    with torch.no_grad():
+        return float(perceptual_distance(first, second))
+
+
+def perceptual_distance(first: "Tensor", second: "Tensor") -> "Tensor":
+    """Shift-tolerant LPIPS (AlexNet, vST0.0) of pictures [B, 3, h, w] in -1..1, with its gradient: [B]."""
+    weights = {name: each.to(first.device) for name, each in st_lpips_weights().items()}
+    distance = first.new_zeros(len(first))
+    layers = zip(*(shift_tolerant_alexnet(each, weights) for each in (first, second)), strict=True)
+    for layer, features in enumerate(layers):
+        ours, theirs = (
+            each.float() / (each.float().square().sum(1, keepdim=True) + 1e-20).sqrt() for each in features
+        )
+        squared = (ours - theirs).square()
+        distance = distance + (squared * weights[f"lin{layer}.model.1.weight"]).sum(1).mean((1, 2))
     return distance
 
 

@@ -13,7 +13,7 @@ from editworld_core.masks import content_words
 from editworld_core.simulation.world import get_dynamic
 from training.config import TrainConfig
 from training.data.order import NAMES_A_SIDE
-from training.objective import Batch
+from training.objective import WINDOW, Batch
 from training.pool import PairPool
 from training.unaffected import instruction_of_another, unknown_instruction
 
@@ -68,6 +68,7 @@ class Batches:
             keep_image=keep_image[:, None, None, None],
             timesteps=self._timesteps(rng, count),
             noise=torch.randn(cells, generator=generator),
+            window=torch.tensor([window_around(each, rng) for each in mask[:, 0].numpy()]),
         )
 
     def _instruction_without_effect(self, row: int, rng: np.random.Generator) -> str:
@@ -106,6 +107,16 @@ class Batches:
             word = next((w for w in re.finditer(r"[\w'-]+", text) if w.start() <= start < w.end()), None)
             content[position] = float(end > start and word is not None and word.group() in wanted)
         return told.context[0], told.added["class_labels"][0], content
+
+
+def window_around(mask: np.ndarray, rng: np.random.Generator) -> tuple[int, int]:
+    """Top and left of a window of ``WINDOW`` pixels inside the picture that holds a random pixel of ``mask`` [H, W], or
+    any pixel if it is empty."""
+    inside = np.flatnonzero(mask)
+    pixel = rng.choice(inside) if len(inside) else rng.integers(mask.size)
+    corner = np.array(np.unravel_index(pixel, mask.shape)) - WINDOW // 2
+    top, left = np.clip(corner, 0, np.maximum(np.array(mask.shape) - WINDOW, 0))
+    return int(top), int(left)
 
 
 def _is_local(dynamic: str) -> bool:

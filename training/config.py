@@ -50,6 +50,7 @@ class LossConfig:
     absolute: float = 1.0
     outside: float = 2.0
     edges: float = 0.0
+    perceptual: float = 0.0
     grounding: float = 0.05
     pure_noise: float = 0.4
 

@@ -6,8 +6,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from editworld_core.metrics import perceptual_distance
 from training.config import LossConfig
 
+WINDOW = 96
+"""Side in pixels of the part of a pair whose perceptual error is taken; the whole would double a step's time."""
 SMALLEST_CHANGE = 0.1
 """Mean absolute change (of 2, the range of pixels) below which a pair's error is no longer scaled up."""
 
@@ -24,6 +27,7 @@ class Batch:
         keep_image: [B, 1, 1, 1], 0 where the source was dropped.
         timesteps: [B].
         noise: like the latents.
+        window: [B, 2], top and left of the part of ``WINDOW`` pixels whose perceptual error is taken.
     """
 
     source: Tensor
@@ -35,6 +39,7 @@ class Batch:
     keep_image: Tensor
     timesteps: Tensor
     noise: Tensor
+    window: Tensor
 
 
 def relative_error(predicted: Tensor, batch: Batch, config: LossConfig) -> Tensor:
@@ -54,6 +59,23 @@ def relative_error(predicted: Tensor, batch: Batch, config: LossConfig) -> Tenso
         blur = _mean(_steps(predicted - batch.target), inside)
         loss = loss + config.edges * blur / _mean(change, inside).clamp_min(SMALLEST_CHANGE)
     return loss.mean()
+
+
+def perceptual_error(predicted: Tensor, batch: Batch) -> Tensor:
+    """Shift-tolerant LPIPS (Ghildyal and Liu 2022) to the target in each pair's window.
+
+    It sees blur, and the ghost of what has gone, for which a mean error is small.
+    """
+
+    def seen(pictures: Tensor) -> Tensor:
+        places = batch.window.tolist()
+        parts = [
+            each[:, top : top + WINDOW, left : left + WINDOW]
+            for each, (top, left) in zip(pictures, places, strict=True)
+        ]
+        return torch.stack(parts).contiguous(memory_format=torch.channels_last)
+
+    return perceptual_distance(seen(predicted), seen(batch.target)).mean()
 
 
 def _steps(values: Tensor) -> Tensor:

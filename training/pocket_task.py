@@ -10,7 +10,7 @@ from torch import Tensor
 
 from editworld_core.errors import BadInputError, EditWorldError
 from training.config import TrainConfig
-from training.objective import Batch, grounding, relative_error
+from training.objective import Batch, grounding, perceptual_error, relative_error
 from training.task import Recipe, this_process
 
 if TYPE_CHECKING:
@@ -93,10 +93,15 @@ class PocketTask:
 
         with watching(self.model, keep):
             predicted = model(inputs, batch.timesteps, batch.context, class_labels=batch.pooled).sample
-        error = relative_error(codec.decode(predicted.float()), batch, self.config.loss)
+        picture, weights = codec.decode(predicted.float()), self.config.loss
+        error = relative_error(picture, batch, weights)
         grounded = grounding(maps, grid, batch)
+        loss = error + weights.grounding * grounded
+        if weights.perceptual:
+            with torch.autocast(picture.device.type, torch.bfloat16, enabled=self.recipe.precision == "bf16"):
+                loss = loss + weights.perceptual * perceptual_error(picture, batch)
         return {
-            "loss": error + self.config.loss.grounding * grounded,
+            "loss": loss,
             "error": error,
             "grounding": grounded,
         }
