@@ -39,7 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     train = verbs.add_parser("train", help="a training step: ours beside diffusers' InstructPix2Pix example")
     train.add_argument("--size", type=int, default=128, help="side in pixels; 128 if not given")
-    train.add_argument("--batch", type=int, default=4, help="pictures a step; 4 if not given")
+    train.add_argument("--batch", type=int, default=4, help="pictures at once; 4 if not given")
+    train.add_argument("--accumulate", type=int, default=4, help="batches a step; 4 if not given")
     train.add_argument("--steps", type=int, default=4, help="that are measured; 4 if not given")
     train.add_argument("--tiny", action="store_true", help="a tiny model, to try the benchmark itself")
     photos = verbs.add_parser("photos", help="a sheet of photographs under all that can happen to one")
@@ -84,7 +85,9 @@ def _run(call: argparse.Namespace) -> tuple[dict[str, Any], str]:
     elif call.verb == "train":
         from benchmarks import train as training
 
-        report = training.train_benchmark(call.size, call.batch, call.steps, call.threads, call.tiny)
+        report = training.train_benchmark(
+            call.size, call.batch, call.accumulate, call.steps, call.threads, call.tiny
+        )
         words = training.in_words(report)
     elif call.verb == "photos":
         from benchmarks import photos as sheet

@@ -95,6 +95,7 @@ def _train(asked: dict[str, Any], logs: str) -> dict[str, Any]:
         mixed_precision={"fp32": "no", "bf16": "bf16"}[asked["dtype"]],
         log_with="tensorboard",
         project_config=ProjectConfiguration(project_dir=logs, logging_dir=logs),
+        gradient_accumulation_steps=asked["accumulate"],
         cpu=True,
     )
     generator = torch.Generator().manual_seed(0)
@@ -139,38 +140,40 @@ def _train(asked: dict[str, Any], logs: str) -> dict[str, Any]:
             ):
                 watch.watch(owner, method, part)
         started = time.perf_counter()
-        batch = batches.read()
-        with accelerator.accumulate(unet):
-            latents = vae.encode(batch["edited"].to(weight_dtype)).latent_dist.sample()
-            latents = latents * vae.config.scaling_factor
-            noise = torch.randn_like(latents)
-            count = latents.shape[0]
-            timesteps = torch.randint(0, noise_scheduler.config.num_train_timesteps, (count,)).long()
-            noisy = noise_scheduler.add_noise(latents, noise, timesteps)
-            context = text_encoder(batch["words"])[0]
-            source = vae.encode(batch["original"].to(weight_dtype)).latent_dist.mode()
+        logged = 0.0
+        for _ in range(asked["accumulate"]):
+            batch = batches.read()
+            with accelerator.accumulate(unet):
+                latents = vae.encode(batch["edited"].to(weight_dtype)).latent_dist.sample()
+                latents = latents * vae.config.scaling_factor
+                noise = torch.randn_like(latents)
+                count = latents.shape[0]
+                timesteps = torch.randint(0, noise_scheduler.config.num_train_timesteps, (count,)).long()
+                noisy = noise_scheduler.add_noise(latents, noise, timesteps)
+                context = text_encoder(batch["words"])[0]
+                source = vae.encode(batch["original"].to(weight_dtype)).latent_dist.mode()
 
-            chance = torch.rand(count, generator=generator)
-            no_text = (chance < 2 * DROP).reshape(count, 1, 1)
-            nothing = text_encoder(tokens(tokenizer, ""))[0]
-            context = torch.where(no_text, nothing, context)
-            no_image = (chance >= DROP).to(source.dtype) * (chance < 3 * DROP).to(source.dtype)
-            source = (1 - no_image).reshape(count, 1, 1, 1) * source
+                chance = torch.rand(count, generator=generator)
+                no_text = (chance < 2 * DROP).reshape(count, 1, 1)
+                nothing = text_encoder(tokens(tokenizer, ""))[0]
+                context = torch.where(no_text, nothing, context)
+                no_image = (chance >= DROP).to(source.dtype) * (chance < 3 * DROP).to(source.dtype)
+                source = (1 - no_image).reshape(count, 1, 1, 1) * source
 
-            predicted = unet(torch.cat([noisy, source], dim=1), timesteps, context).sample
-            loss = F.mse_loss(predicted.float(), noise.float(), reduction="mean")
-            logged = accelerator.gather(loss.repeat(asked["batch"])).mean().item()
-            accelerator.backward(loss)
+                predicted = unet(torch.cat([noisy, source], dim=1), timesteps, context).sample
+                loss = F.mse_loss(predicted.float(), noise.float(), reduction="mean")
+                logged += accelerator.gather(loss.repeat(asked["batch"])).mean().item() / asked["accumulate"]
+                accelerator.backward(loss)
+                if accelerator.sync_gradients:
+                    accelerator.clip_grad_norm_(unet.parameters(), 1.0)
+                optimizer.step()
+                schedule.step()
+                optimizer.zero_grad()
             if accelerator.sync_gradients:
-                accelerator.clip_grad_norm_(unet.parameters(), 1.0)
-            optimizer.step()
-            schedule.step()
-            optimizer.zero_grad()
-        if accelerator.sync_gradients:
-            ema.step(unet.parameters())
-            bar.update(1)
-            accelerator.log({"train_loss": logged}, step=step)
-        bar.set_postfix(step_loss=loss.detach().item(), lr=schedule.get_last_lr()[0])
+                ema.step(unet.parameters())
+                bar.update(1)
+                accelerator.log({"train_loss": logged}, step=step)
+            bar.set_postfix(step_loss=loss.detach().item(), lr=schedule.get_last_lr()[0])
         times.append(time.perf_counter() - started)
     bar.close()
     accelerator.end_training()

@@ -8,6 +8,7 @@ takes in ours; ``rest`` is all else, so that they multiply to ``ratio``.
 """
 
 import json
+import math
 import sys
 import tempfile
 import time
@@ -31,12 +32,13 @@ FACTORS = {
 """By name: in words, and the part of the example's step that gives way to one of ours."""
 
 
-def train_benchmark(size: int, batch: int, steps: int, threads: int, tiny: bool) -> Report:
+def train_benchmark(size: int, batch: int, accumulate: int, steps: int, threads: int, tiny: bool) -> Report:
     """The report; see the module.
 
     Args:
         size: side of the pictures in pixels.
-        batch: pictures a step.
+        batch: pictures at once.
+        accumulate: so many batches make a step, as in the paper's preset, which sees 64 pictures a step.
         steps: that are measured, after one that is not.
         threads: of every contender.
         tiny: a tiny model in place of Stable Diffusion 1.5, to try the benchmark itself.
@@ -56,6 +58,7 @@ def train_benchmark(size: int, batch: int, steps: int, threads: int, tiny: bool)
             "latents": f"{folder}/latents",
             "size": size,
             "batch": batch,
+            "accumulate": accumulate,
             "steps": steps,
             "warm_up": 1,
             "threads": threads,
@@ -91,8 +94,8 @@ def _check_memory() -> None:
 
 
 def _report(common: Report, prepared: Report, theirs: Report, same: Report, ours: Report) -> Report:
-    kept = ("size", "batch", "steps", "threads", "dtype", "tiny")
-    batch = common["batch"]
+    kept = ("size", "batch", "accumulate", "steps", "threads", "dtype", "tiny")
+    batch = _pictures_a_step(common)
     return {
         "ratio": theirs["seconds"] / ours["seconds"],
         "ratio_same_dtype": same["seconds"] / ours["seconds"],
@@ -143,7 +146,11 @@ def _prepare(asked: Report) -> Report:
     from editworld_core.engines.place import DTYPES, Place
     from training.precompute import precompute
 
-    generate_simulated(Path(asked["dataset"]), max(8, 2 * asked["batch"]), size=max(64, asked["size"]))
+    each = _pictures_a_step(asked)
+    pairs = each * max(
+        2, math.ceil(8 / each)
+    )  # whole steps, since the example takes a short one at an epoch's end
+    generate_simulated(Path(asked["dataset"]), pairs, size=max(64, asked["size"]))
     report = precompute(
         Path(asked["dataset"]),
         asked["model"],
@@ -152,6 +159,10 @@ def _prepare(asked: Report) -> Report:
         resolution=asked["size"],
     )
     return {"seconds": report.seconds, "triplets": report.triplets, "peak_gib": peak_gib()}
+
+
+def _pictures_a_step(asked: Report) -> int:
+    return int(asked["batch"] * asked["accumulate"])
 
 
 def _train(asked: Report) -> Report:
@@ -203,7 +214,7 @@ def _task(asked: Report) -> Any:
         optimizer=OptimizerSettings(
             learning_rate=1e-4,
             steps=asked["warm_up"] + asked["steps"],
-            batch_size=asked["batch"],
+            batch_size=_pictures_a_step(asked),
             micro_batch_size=asked["batch"],
             weight_decay=1e-2,
         ),
@@ -212,7 +223,7 @@ def _task(asked: Report) -> Any:
     vae = {"scaling_factor": 0.18215, **shape_of(asked["tiny"]).vae}
     base = Base(asked["model"], False, unet.train(), scheduler, False, vae)
     samples = open_samples(
-        config.data, asked["model"], Place(dtype=DTYPES[asked["dtype"]]), asked["batch"], config.seed
+        config.data, asked["model"], Place(dtype=DTYPES[asked["dtype"]]), _pictures_a_step(asked), config.seed
     )
     return FinetuneTask(config, base, samples, asked["dtype"])
 
@@ -238,7 +249,8 @@ def in_words(report: Report) -> str:
     """The report as a table for people."""
     what = "a tiny model" if report["tiny"] else "Stable Diffusion 1.5, random weights"
     lines = [
-        f"{what}, {report['size']}x{report['size']}, batch {report['batch']}, {report['threads']} threads",
+        f"{what}, {report['size']}x{report['size']}, {report['accumulate']} batches of {report['batch']} a step, "
+        f"{report['threads']} threads",
         "                              samples/s   peak GiB",
     ]
     for title, suffix in (
