@@ -87,7 +87,7 @@ def load_inpainter(
     """The inpainter that ``name`` means; see ``EditSettings.inpainter``.
 
     Args:
-        name: ``engine``, ``none``, ``controlnet-sd15``, ``controlnet-sdxl``, or a folder
+        name: ``auto``, ``engine``, ``none``, ``controlnet-sd15``, ``controlnet-sdxl``, or a folder
             (``controlnet_inpainting.load_model``).
         engine: what made the edit; None if it was made elsewhere.
         settings: how to inpaint.
@@ -97,9 +97,9 @@ def load_inpainter(
         BadInputError: there is no engine to inpaint with.
         EngineUnavailableError: the inpainter is unknown, its weights are missing or damaged, or memory is too small.
     """
-    if name == "none":
+    if name == "none" or (name == "auto" and (engine is None or not engine.info.redraws)):
         return NoInpainter()
-    if name == "engine":
+    if name in ("auto", "engine"):
         if engine is None:
             raise BadInputError(
                 "Without an engine there is none to inpaint with: choose the inpainter none, controlnet-sd15, "

@@ -194,7 +194,7 @@ def post_edit_any(
         EngineUnavailableError: the weights of a segmenter or inpainter are missing or damaged.
     """
     settings = settings or EditSettings()
-    if inpainter is None and settings.inpainter not in ("engine", "none"):
+    if inpainter is None and settings.inpainter not in ("auto", "engine", "none"):
         inpainter = load_inpainter(settings.inpainter, None, settings)
     return post_edit(
         original,

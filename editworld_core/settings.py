@@ -35,7 +35,8 @@ class EditSettings:
         hand_rule: whether a mask drawn by hand joins the automatic one or replaces it.
         segmenter: ``auto``, ``classical``, a checkpoint of segment-anything, or a hub id or folder of SAM or SAM 2.
         segment_area: largest share of the picture that one segment may have; beyond it, it is the background.
-        inpainter: ``engine`` for the engine's own, ``none``, ``controlnet-sd15``, ``controlnet-sdxl``, or a folder.
+        inpainter: ``auto`` for the engine's own if that makes its edits better, ``engine`` for it in any case,
+            ``none``, ``controlnet-sd15``, ``controlnet-sdxl``, or a folder.
         inpaint_steps: denoising steps of a ControlNet inpainter.
         inpaint_strength: how much of the inside is drawn anew, 0..1; for ControlNet inpainters.
         canny_scale: how strictly a ControlNet inpainter follows the edges of the edited picture.
@@ -63,7 +64,7 @@ class EditSettings:
     hand_rule: HandRule = "join"
     segmenter: str = "auto"
     segment_area: float = 0.6
-    inpainter: str = "engine"
+    inpainter: str = "auto"
     inpaint_steps: int = 50
     inpaint_strength: float = 0.8
     canny_scale: float = 1.0

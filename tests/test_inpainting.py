@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -493,6 +494,7 @@ def test_names_choose_inpainters(sd15: Path) -> None:
     assert isinstance(load_inpainter("none", None, SETTINGS), NoInpainter)
     with pytest.raises(BadInputError, match="Without an engine"):
         load_inpainter("engine", None, SETTINGS)
+    assert isinstance(load_inpainter("auto", None, SETTINGS), NoInpainter)
 
 
 def test_the_engine_inpaints_with_itself(sd15: Path) -> None:
@@ -502,6 +504,9 @@ def test_the_engine_inpaints_with_itself(sd15: Path) -> None:
     own = load_inpainter("engine", pocket, SETTINGS)
     assert isinstance(own, EngineInpainter)
     assert own.engine is pocket
+    assert isinstance(load_inpainter("auto", pocket, SETTINGS), NoInpainter)  # which makes its edits worse
+    redrawing = SimpleNamespace(info=replace(pocket.info, redraws=True))
+    assert isinstance(load_inpainter("auto", redrawing, SETTINGS), EngineInpainter)
     assert isinstance(load_inpainter(str(sd15), pocket, SETTINGS, Place()), ControlNetInpainter)
 
 

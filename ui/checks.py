@@ -12,7 +12,7 @@ from editworld_core.settings import LARGEST_SEED, EditSettings, HandRule, MaskRu
 
 # Only these: a public page must not load what a visitor names.
 SEGMENTERS = ("auto", "classical")
-INPAINTERS = ("engine", "none", "controlnet-sd15", "controlnet-sdxl")
+INPAINTERS = ("auto", "engine", "none", "controlnet-sd15", "controlnet-sdxl")
 
 
 def picture(path: str | None) -> Image.Image:

@@ -21,6 +21,7 @@ SEGMENTERS = [
     ("Classical, without any download", "classical"),
 ]
 INPAINTERS = [
+    ("The engine's own, if that helps", "auto"),
     ("The engine's own", "engine"),
     ("None: put the edit in as it is", "none"),
     ("ControlNet and IP-Adapter, Stable Diffusion 1.5 · CreativeML OpenRAIL-M", "controlnet-sd15"),

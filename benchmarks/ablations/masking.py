@@ -52,15 +52,16 @@ def _parts(
     def finished(**options: Any) -> Variant:
         return variant(edits, lambda _, edit: finish(edits, edit, located(edit), **options), take)
 
+    plain, redraws = take is None, edits.engine.info.redraws
     lines = {
         "no post-edit": variant(edits, lambda _, edit: unfinished(edit, located(edit)), take),
         "attention mask alone": variant(edits, lambda _, edit: attention_alone(edit), take),
-        "+ segmentation": finished(inpainter="none"),
-        "+ inpainting": finished() if take else by_default(edits),
-        "+ alignment": finished(align=True),
+        "+ segmentation": by_default(edits) if plain and not redraws else finished(inpainter="none"),
+        "+ inpainting": by_default(edits) if plain and redraws else finished(inpainter="engine"),
+        "+ alignment": finished(inpainter="engine", align=True),
     }
     if colours:
-        lines["+ colours"] = finished(align=True, match_colours=True)
+        lines["+ colours"] = finished(inpainter="engine", align=True, match_colours=True)
     return lines | {"true mask, no inpainting": variant(edits, by_true_mask, take)}
 
 
@@ -69,7 +70,8 @@ def parts(edits: Edits, progress: Progress) -> Made:
     found = over_scenes(edits, _parts(edits), progress)
     note = (
         "Each line adds a part to the one before; the last one cuts along the true mask instead. All tables below are "
-        "without alignment, which has nothing to do on an engine's own edits."
+        "without alignment, which has nothing to do on an engine's own edits, and without inpainting for an engine that "
+        "it does not help, as `pocket`."
     )
     return table("parts", "Parts of the post-edit", note, "post-edit", found), {**found}
 

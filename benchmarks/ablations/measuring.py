@@ -93,7 +93,7 @@ def finish(edits: Edits, edit: Edit, where: Located, **options: Any) -> Finished
     from editworld_core.post_edit import post_edit
     from editworld_core.segmentation import load_segmenter
 
-    name = options.pop("inpainter", "engine")
+    name = options.pop("inpainter", "auto")
     kept = post_edit(
         edit.original,
         edit.edited,

@@ -114,7 +114,7 @@ def add_any_mask_options(group: argparse._ActionsContainer, inpainter: str) -> N
         metavar="NAME",
         default=inpainter,
         help="controlnet-sd15, controlnet-sdxl, a folder, none"
-        + (", or engine for the engine's own" if inpainter == "engine" else ""),
+        + (", engine for the engine's own, or auto for that if it helps" if inpainter == "auto" else ""),
     )
     group.add_argument(
         "--grow", type=number(int, -64, 64), metavar="N", default=0, help="widen the mask by N pixels"

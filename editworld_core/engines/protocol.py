@@ -35,6 +35,7 @@ class EngineInfo:
         fast_steps: steps of the preset ``fast``; None if they are the same.
         commercial: whether the licence of the weights allows commercial use.
         takes_negative: whether it listens to what the picture should not show.
+        redraws: whether drawing the inside of the mask once more makes its edits better.
         wants_outcome: whether it edits better when told the think step's outcome than the user's own words.
         memory_model_gib, memory_sequential_gib: device memory with the offload presets; None if they do not apply.
     """
@@ -53,6 +54,7 @@ class EngineInfo:
     fast_steps: int | None = None
     commercial: bool = True
     takes_negative: bool = False
+    redraws: bool = True
     wants_outcome: bool = True
     memory_model_gib: float | None = None
     memory_sequential_gib: float | None = None

@@ -32,6 +32,7 @@ CATALOGUE = (
         steps=1,
         text_guidance=1.0,
         image_guidance=1.0,
+        redraws=False,
         wants_outcome=False,
     ),
     EngineInfo(

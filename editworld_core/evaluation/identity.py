@@ -20,6 +20,7 @@ WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".json", ".txt", ".mo
 CHUNK = 2**22  # bytes
 NO_FILES = (
     "",
+    "auto",
     "engine",
     "none",
     "classical",

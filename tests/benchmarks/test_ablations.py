@@ -203,11 +203,12 @@ def test_findings_name_what_differs_and_nothing_else() -> None:
     assert "differs from the command by −100 (−100 … −100) points, beyond chance." in said[0]
     parts = {
         "no post-edit": _rows([True] * 4, psnr=21.0),
-        "+ inpainting": _rows([True, False] * 2, psnr=30.0),
+        "+ segmentation": _rows([True, False] * 2, psnr=30.0),
+        "+ inpainting": _rows([False] * 4, psnr=20.0),
     }
     parts["true mask, no inpainting"] = _rows([True] * 4)
     said = findings([table("parts", "T", "", "line", parts)])[0]
-    assert "from 100% (100–100) to 50% (0–100)" in said
+    assert "from 100% (100–100) to 50% (0–100) by the mask, and to 0% (0–0) if" in said
     assert "from 21.0 to 30.0 dB" in said
 
 

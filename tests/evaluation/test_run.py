@@ -123,9 +123,10 @@ def test_weights_decide_and_names_do_not(tmp_path: Path) -> None:
 
 
 def test_a_folder_called_like_an_inpainter_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "engine").mkdir()
     monkeypatch.chdir(tmp_path)
-    assert identity_of(SETTINGS)["inpainter"] == "engine"
+    for name in ("auto", "engine"):
+        (tmp_path / name).mkdir()
+        assert identity_of(replace(SETTINGS, inpainter=name))["inpainter"] == name
 
 
 def test_a_hub_id_is_its_revision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

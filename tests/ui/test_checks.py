@@ -59,7 +59,7 @@ def test_what_is_in_range_passes_and_none_means_the_default() -> None:
         ({"segmenter": "/etc/sam.pth"}, "The segmenter must be 'auto' or 'classical'."),
         (
             {"inpainter": "some/hub"},
-            "The inpainter must be 'engine', 'none', 'controlnet-sd15' or 'controlnet-sdxl'.",
+            "The inpainter must be 'auto', 'engine', 'none', 'controlnet-sd15' or 'controlnet-sdxl'.",
         ),
     ],
 )

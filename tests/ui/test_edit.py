@@ -186,10 +186,10 @@ def test_a_dropped_picture_cannot_name_what_is_loaded(page: Page, tmp_path: Path
     write_png(file, noise(1), "it rains", asked)
     choices = page.tab.ask.choices
     found = page.tab.restore(None, str(file))
-    assert (found[choices.segmenter], found[choices.inpainter]) == ("auto", "engine")
+    assert (found[choices.segmenter], found[choices.inpainter]) == ("auto", "auto")
     with pytest.raises(gr.Error, match="The segmenter must be 'auto' or 'classical'"):
         page.edit(segmenter="/etc/sam.pth")
-    with pytest.raises(gr.Error, match="The inpainter must be 'engine', 'none', "):
+    with pytest.raises(gr.Error, match="The inpainter must be 'auto', 'engine', 'none', "):
         page.edit(inpainter="evil/hub")
     assert page.painter.edits == 0
 

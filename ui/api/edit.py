@@ -59,7 +59,7 @@ def edit_endpoint(studio: Studio) -> None:
         keywords: str = "",
         segmenter: str = "auto",
         segment_area: float = 0.6,
-        inpainter: str = "engine",
+        inpainter: str = "auto",
         inpaint_steps: float = 50,
         inpaint_strength: float = 0.8,
         canny_scale: float = 1.0,
@@ -91,7 +91,8 @@ def edit_endpoint(studio: Studio) -> None:
             keywords: words of the instruction whose attention makes the mask, separated by commas; empty finds them.
             segmenter: what finds outlines: "auto" or "classical".
             segment_area: share of the picture beyond which a segment is the background, 0 to 1.
-            inpainter: what draws the inside of the mask anew: "engine", "none", "controlnet-sd15", "controlnet-sdxl".
+            inpainter: what draws the inside of the mask anew: "engine", "auto" for the engine if that helps, "none",
+                "controlnet-sd15", "controlnet-sdxl".
             inpaint_steps: denoising steps of a ControlNet inpainter, 1 to 100; this and those below are for these only.
             inpaint_strength: how much of the inside it draws anew, 0 to 1.
             canny_scale: how strictly it follows the edges of the edited picture, 0 to 2.

@@ -16,7 +16,7 @@ from ui.studio import Studio
 if TYPE_CHECKING:
     from editworld_core.post_edit import PostEdit
 
-INPAINTERS = tuple(name for name in checks.INPAINTERS if name != "engine")  # for want of one
+INPAINTERS = tuple(name for name in checks.INPAINTERS if name not in ("auto", "engine"))  # for want of one
 
 
 def kept_report(original: Image.Image, kept: "PostEdit", given: bool) -> dict[str, Any]:
