@@ -70,7 +70,7 @@ def parts(edits: Edits, progress: Progress) -> Made:
     found = over_scenes(edits, _parts(edits), progress)
     note = (
         "Each line adds a part to the one before; the last one cuts along the true mask instead. All tables below are "
-        "without alignment, which has nothing to do on an engine's own edits, and without inpainting for an engine that "
+        "without alignment, which has nothing to do on an engine's own edits, and without inpainting for engines that "
         "it does not help, as `pocket`."
     )
     return table("parts", "Parts of the post-edit", note, "post-edit", found), {**found}
