@@ -68,8 +68,8 @@ def build_app(
         with gr.Tabs(elem_id="tabs"):
             with gr.Tab("Edit", id="edit"):
                 ask, edits = edit_tab(studio)
-            with gr.Tab("Attention", id="attention"):
-                attention_tab(studio, ask, edits)
+            with gr.Tab("Attention", id="attention") as looking:
+                attention_tab(studio, looking, ask, edits)
             with gr.Tab("Compare", id="compare") as comparison:
                 compare_tab(studio, comparison, ask)
             with gr.Tab("Chain", id="chain") as following:

@@ -34,10 +34,11 @@ VISITORS = 16  # as in the Edit tab
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 
 
-def attention_tab(studio: Studio, ask: Ask, edits: gr.State) -> None:
+def attention_tab(studio: Studio, tab: gr.Tab, ask: Ask, edits: gr.State) -> None:
     """Build the tab inside the current ``gr.Tab``.
 
     Args:
+        tab: the tab itself; an empty one takes what the Edit tab has when it is opened.
         ask: the Edit tab's fields, whose picture and instruction can be taken.
         edits: the Edit tab's ``Session``, whose edit is opened as it is if it is of these.
     """
@@ -47,7 +48,7 @@ def attention_tab(studio: Studio, ask: Ask, edits: gr.State) -> None:
             question = lay_out_question(studio)
         with gr.Column(scale=7, min_width=300):
             view, answer = lay_out_seen()
-    AttentionTab(studio, session, question, view, answer).connect(ask, edits)
+    AttentionTab(studio, session, question, view, answer).connect(tab, ask, edits)
 
 
 class AttentionTab:
@@ -76,17 +77,16 @@ class AttentionTab:
 
     # ---- wiring
 
-    def connect(self, ask: Ask, edits: gr.State) -> None:
+    def connect(self, tab: gr.Tab, ask: Ask, edits: gr.State) -> None:
         """Attach every handler."""
         self._connect_runs()
         self.looking.connect()
         q = self.question
         taken = [ask.image, ask.instruction, ask.choices.engine, ask.choices.steps, ask.choices.seed]
-        q.take.click(
-            self.take,
-            [self.session, edits, *taken],
-            [self.session, *self.asked, q.note, q.engine_note, q.truth, *self.shown],
-            **QUIET,
+        filled = [self.session, *self.asked, q.note, q.engine_note, q.truth, *self.shown]
+        q.take.click(self.take, [self.session, edits, *taken], filled, **QUIET)
+        tab.select(
+            self.take_into_empty, [q.image, q.instruction, self.session, edits, *taken], filled, **QUIET
         )
         q.engine.input(self.choose_engine, q.engine, [q.engine_note, q.steps], **QUIET)
         scene: dict[str, Any] = {
@@ -325,6 +325,20 @@ class AttentionTab:
         except BadInputError as error:
             return {**taken, q.note: said(str(error), "refused")}
         return {**taken, **self._opened(session, None), q.note: said("This is the edit on the Edit tab.")}
+
+    def take_into_empty(
+        self,
+        own_image: str | None,
+        own_instruction: str,
+        session: LabSession | None,
+        edits: Session | None,
+        image: str | None,
+        *others: Any,
+    ) -> Updates:
+        """The same when the tab is opened and there is nothing in it yet."""
+        if own_image or own_instruction or not image:
+            return {self.session: session}
+        return self.take(session, edits, image, *others)
 
     def choose_engine(self, engine: str) -> Updates:
         """Describe ``engine`` and take its own number of steps."""

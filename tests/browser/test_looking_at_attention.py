@@ -16,17 +16,13 @@ from ui.examples import load_examples
 
 def test_a_visitor_looks_into_an_edit_and_takes_what_was_seen(visitor: Visitor, tmp_path: Path) -> None:
     page, example = visitor.page, load_examples()[0].image
-    visitor.choose(example)  # on the Edit tab, from which it comes as it is
+    visitor.choose(example)  # on the Edit tab, from which an empty tab takes it as it is
     visitor.instruction.fill("melt the snowman")
+    visitor.set_steps(3)
     page.get_by_role("tab", name="Attention").click()
-    page.locator("#lab-engine").get_by_role("button", name="Engine").click()
-    page.locator("#lab-take").click()
     expect(page.locator("#lab-note")).to_contain_text("Press Look")
     source = page.locator("#lab-picture img").get_attribute("src") or ""
     assert page.request.get(source).body() == example.read_bytes()
-    steps = page.locator("#lab-steps input[type=number]")
-    steps.fill("3")
-    steps.blur()
     page.locator("#lab-run").click()
     said, heat = page.locator("#lab-said"), page.locator("#lab-heat img")
     expect(said).to_contain_text("melt + snowman · 3 layers of 16×16 · mean of 3 steps.")

@@ -40,9 +40,10 @@ class Lab:
         with gr.Blocks() as self.page:
             ask = lay_out_ask(studio)
             self.edits = EditTab(studio, gr.State(None), ask, Answer(*lay_out_answer(), *lay_out_history()))
-            question = lay_out_question(studio)
-            self.tab = AttentionTab(studio, gr.State(None), question, *lay_out_seen())
-            self.tab.connect(ask, self.edits.session)
+            with gr.Tab("Attention") as tab:
+                question = lay_out_question(studio)
+                self.tab = AttentionTab(studio, gr.State(None), question, *lay_out_seen())
+            self.tab.connect(tab, ask, self.edits.session)
 
     def run(
         self, session: LabSession | None = None, truth: str | None = None, steps: int = 3
@@ -256,6 +257,17 @@ def test_everything_can_be_taken_as_one_zip(lab: Lab) -> None:
     assert np.array_equal(shown, session.study.mask(View(words=("door",), rule="paper")))
     # another view has other files
     assert not lab.tab.looking.look(session, *looking(["red"]))[answer.save]["visible"]
+
+
+def test_opening_the_tab_takes_the_edit_tabs_picture_unless_there_is_one(lab: Lab) -> None:
+    other = ("/tmp/other.png", WORDS, "pocket", 3, None)
+    question = lab.tab.question
+    filled = lab.tab.take_into_empty(None, "", None, None, *other)
+    assert (filled[question.image], filled[question.instruction]) == other[:2]
+    assert filled.keys() <= {*lab.outputs_of("take_into_empty")}
+    for image, instruction in ((lab.picture, ""), (None, "a word of their own")):
+        assert question.image not in lab.tab.take_into_empty(image, instruction, None, None, *other)
+    assert question.note not in lab.tab.take_into_empty(None, "", None, None, None, *other[1:])
 
 
 def test_segments_of_another_mask(lab: Lab) -> None:
