@@ -106,18 +106,22 @@ class Trainer:
         parts: list[dict[str, Tensor]] = []
         norm = torch.zeros(())
         accelerator = self.accelerator
-        for batch in self.task.micro_batches(self.step, accelerator.process_index, accelerator.num_processes):
-            with accelerator.accumulate(self.model):
-                with accelerator.autocast():
-                    losses = self.task.losses(self.model, batch)
-                accelerator.backward(losses["loss"])
-                if accelerator.sync_gradients:
-                    norm = accelerator.clip_grad_norm_(self.weights, self.recipe.gradient_clip)
-                    for optimizer in self.optimizers:
-                        optimizer.step()
-                    # not the optimizers' gradients: Muon's hold views of the weights
-                    self.model.zero_grad(set_to_none=True)
-            parts.append({name: value.detach() for name, value in losses.items()})
+        # The autocasts inside it share the weights that they cast, which they would cast anew for each batch.
+        with torch.autocast(accelerator.device.type, enabled=False):
+            for batch in self.task.micro_batches(
+                self.step, accelerator.process_index, accelerator.num_processes
+            ):
+                with accelerator.accumulate(self.model):
+                    with accelerator.autocast():
+                        losses = self.task.losses(self.model, batch)
+                    accelerator.backward(losses["loss"])
+                    if accelerator.sync_gradients:
+                        norm = accelerator.clip_grad_norm_(self.weights, self.recipe.gradient_clip)
+                        for optimizer in self.optimizers:
+                            optimizer.step()
+                        # not the optimizers' gradients: Muon's hold views of the weights
+                        self.model.zero_grad(set_to_none=True)
+                parts.append({name: value.detach() for name, value in losses.items()})
         self.step += 1
         self.ema.update(self.step)
         means = {name: torch.stack([part[name] for part in parts]).mean() for name in parts[0]}

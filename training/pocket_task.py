@@ -98,8 +98,7 @@ class PocketTask:
         grounded = grounding(maps, grid, batch)
         loss = error + weights.grounding * grounded
         if weights.perceptual:
-            with torch.autocast(picture.device.type, torch.bfloat16, enabled=self.recipe.precision == "bf16"):
-                loss = loss + weights.perceptual * perceptual_error(picture, batch)
+            loss = loss + weights.perceptual * perceptual_error(picture, batch)
         return {
             "loss": loss,
             "error": error,

@@ -16,6 +16,7 @@ import yaml
 from diffusers import StableDiffusionInstructPix2PixPipeline
 from PIL import Image
 from safetensors.torch import load_file
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from editworld_core.datagen.records import locked
 from editworld_core.datagen.simulate import generate_simulated
@@ -309,6 +310,30 @@ def test_a_disk_that_takes_nothing_is_named(base: Path, tmp_path: Path) -> None:
         EditWorldError, match=r"What was trained up to step 0 cannot be saved in .*File exists"
     ):
         trainer.save()
+
+
+class Casts(TorchDispatchMode):
+    """Counts the casts to bf16 of tensors of one shape."""
+
+    def __init__(self, shape: torch.Size) -> None:
+        super().__init__()
+        self.shape, self.count = shape, 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        given = func(*args, **(kwargs or {}))
+        if func is torch.ops.aten._to_copy.default and given.shape == self.shape:
+            self.count += given.dtype is torch.bfloat16
+        return given
+
+
+def test_a_step_casts_its_weights_once_however_many_batches_it_has(base: Path, tmp_path: Path) -> None:
+    config = finetune_config(base, precision="bf16", optimizer={"micro_batch_size": 1})
+    task = FinetuneTask(config, load_base(config), TinySamples(4), "bf16")
+    trainer = Trainer(task, tmp_path, start_accelerator(task.recipe))
+    with Casts(task.model.conv_in.weight.shape) as casts:
+        for step in range(1, 3):
+            trainer.train_step()
+            assert casts.count == step
 
 
 class SpoiledSamples(TinySamples):
