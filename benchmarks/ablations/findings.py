@@ -3,8 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 from benchmarks.bootstrap import Estimate
-from benchmarks.tables import Row, Table, in_words
+from benchmarks.tables import Kind, Row, Table, in_words
 
+PERCENT: Kind = "percent"
+LEVELS: Kind = "levels"
 LEAST_SCENES = 5  # of a group that is named
 
 
@@ -62,25 +64,33 @@ def _failures(tables: Mapping[str, Table]) -> str:
     if not rows:
         return ""
     every = rows["all"].cells["lost"]
-    parts = [f"**Where it fails.** It loses {in_words(every, 'percent')} of the engine's successes"]
-    for kind, what in (
+    if isinstance(every, Estimate) and every.value > 0:
+        key, kind = "lost", PERCENT
+        parts = [f"**Where it fails.** It loses {in_words(every, 'percent')} of the engine's successes"]
+    else:
+        key, kind = "added", LEVELS
+        added = in_words(rows["all"].cells[key], "levels")
+        parts = [
+            f"**Where it fails.** It loses none of the engine's successes, and adds {added} of 255 to the error"
+        ]
+    for group, what in (
         ("category", "by category"),
         ("true mask", "by size of the mask"),
         ("found", "by how much of the true mask was found"),
     ):
-        groups = {
-            label.partition(": ")[2]: row.cells["lost"]
+        cells = {
+            label.partition(": ")[2]: row.cells[key]
             for label, row in rows.items()
-            if label.startswith(f"{kind}:")
+            if label.startswith(f"{group}:")
         }
         large = {
             name: cell
-            for name, cell in groups.items()
+            for name, cell in cells.items()
             if isinstance(cell, Estimate) and cell.count >= LEAST_SCENES
         }
         if len(large) > 1:
-            best, *_, worst = sorted(large.items(), key=lambda group: group[1].value)
-            low, high = (f"{in_words(cell, 'percent')} ({name})" for name, cell in (best, worst))
+            best, *_, worst = sorted(large.items(), key=lambda each: each[1].value)
+            low, high = (f"{in_words(cell, kind)} ({name})" for name, cell in (best, worst))
             parts.append(f"{what} from {low} to {high}")
     return "; ".join(parts) + "."
 

@@ -165,11 +165,9 @@ def recorder_steps(edits: Edits, progress: Progress) -> Made:
 
 LOST = Column("lost", "of the successes lost", "percent")
 OPTIONS: dict[str, dict[str, Any]] = {
-    "no inpainting": {"inpainter": "none"},
     "no soft edge": {"feather": 0},
     "wider by 4 pixels": {"grow": 4},
     "wider by 8 pixels": {"grow": 8},
-    "wider by 8, no inpainting": {"grow": 8, "inpainter": "none"},
 }
 
 
