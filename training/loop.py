@@ -125,10 +125,9 @@ class Trainer:
         self.step += 1
         self.ema.update(self.step)
         means = {name: torch.stack([part[name] for part in parts]).mean() for name in parts[0]}
-        norm = (
-            norm.full_tensor() if hasattr(norm, "full_tensor") else torch.as_tensor(norm)
-        )  # FSDP's is shared out
-        self._seen.append(means | {"gradient_norm": norm.detach().float()})
+        if hasattr(norm, "full_tensor"):  # FSDP's is shared out
+            norm = norm.full_tensor()
+        self._seen.append(means | {"gradient_norm": torch.as_tensor(norm).detach().float()})
 
     def check(self) -> Tensor:
         """All losses since the last ``means``, averaged over the processes: [steps, names].

@@ -10,7 +10,7 @@ from editworld_core.metrics import perceptual_distance
 from training.config import LossConfig
 
 WINDOW = 96
-"""Side in pixels of the part of a pair whose perceptual error is taken; the whole would double a step's time."""
+"""Side in pixels of the part of a pair whose perceptual error is taken; the whole would more than double a step's."""
 SMALLEST_CHANGE = 0.1
 """Mean absolute change (of 2, the range of pixels) below which a pair's error is no longer scaled up."""
 

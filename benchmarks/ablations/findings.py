@@ -5,8 +5,6 @@ from collections.abc import Mapping, Sequence
 from benchmarks.bootstrap import Estimate
 from benchmarks.tables import Kind, Row, Table, in_words
 
-PERCENT: Kind = "percent"
-LEVELS: Kind = "levels"
 LEAST_SCENES = 5  # of a group that is named
 
 
@@ -64,11 +62,12 @@ def _failures(tables: Mapping[str, Table]) -> str:
     if not rows:
         return ""
     every = rows["all"].cells["lost"]
+    kind: Kind = "percent"
     if isinstance(every, Estimate) and every.value > 0:
-        key, kind = "lost", PERCENT
+        key = "lost"
         parts = [f"**Where it fails.** It loses {in_words(every, 'percent')} of the engine's successes"]
     else:
-        key, kind = "added", LEVELS
+        key, kind = "added", "levels"
         added = in_words(rows["all"].cells[key], "levels")
         parts = [
             f"**Where it fails.** It loses none of the engine's successes, and adds {added} of 255 to the error"

@@ -62,14 +62,14 @@ def test_a_ghost_counts_more_than_a_tint_of_the_same_mean_error(photo: Tensor) -
     assert perceptual_error(ghost, batch) > 3 * perceptual_error(tint, batch)
 
 
-def test_its_gradient_is_finite_and_leads_to_the_target(photo: Tensor) -> None:
+def test_its_gradient_leads_to_the_target_within_the_window(photo: Tensor) -> None:
     batch = batch_of(photo, torch.ones(1, 1, 256, 256))
-    predicted = torch.zeros_like(photo, requires_grad=True)  # no feature is there, so that its length is zero
+    predicted = torch.zeros_like(photo, requires_grad=True)
     before = perceptual_error(predicted, batch)
     before.backward()
     slope = predicted.grad
     assert slope is not None
-    assert torch.isfinite(slope).all()
+    assert slope[..., TOP : TOP + WINDOW, LEFT : LEFT + WINDOW].any()
     assert not slope[..., :LEFT].any()
     assert perceptual_error(predicted.detach() - 20 * slope, batch) < 0.98 * before.detach()
 

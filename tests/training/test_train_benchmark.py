@@ -41,26 +41,8 @@ def test_a_stopwatch_counts_what_it_watches() -> None:
 
 @pytest.mark.slow
 def test_the_command_reports_both_sides(capfd: pytest.CaptureFixture[str]) -> None:
-    assert (
-        main(
-            [
-                "train",
-                "--tiny",
-                "--size",
-                "32",
-                "--batch",
-                "2",
-                "--accumulate",
-                "2",
-                "--steps",
-                "2",
-                "--threads",
-                "1",
-                "--json",
-            ]
-        )
-        == 0
-    )
+    call = "train --tiny --size 32 --batch 2 --accumulate 2 --steps 2 --threads 1 --json"
+    assert main(call.split()) == 0
     report = json.loads(capfd.readouterr().out)
     product = 1.0
     for factor in report["factors"].values():
