@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
 from serving import DESKTOP, serving
-from visitor import PATIENCE, Visitor
+from visitor import PATIENCE, Visitor, settle
 
 from editworld_core.simulation.held_out import held_out_pair
 
@@ -65,6 +65,7 @@ def visit(app: str, browser: Browser) -> Iterator[Callable[..., Visitor]]:
         page.on("pageerror", lambda error: broken.append(str(error)))
         page.goto(app)
         expect(page.locator("#edit")).to_be_visible()
+        settle(page)
         return Visitor(page)
 
     yield open_page

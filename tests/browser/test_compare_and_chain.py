@@ -7,15 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 from playwright.sync_api import expect
-from visitor import Visitor
-
-
-def open_tab(visitor: Visitor, name: str) -> None:
-    tab = visitor.page.get_by_role("tab", name=name, exact=True)
-    if not tab.is_visible():  # a phone folds the last ones away
-        visitor.page.locator(".overflow-menu > button").click()
-        tab = visitor.page.locator(".overflow-dropdown button", has_text=name)
-    tab.click()
+from visitor import Visitor, open_tab
 
 
 def shown(visitor: Visitor, selector: str) -> bytes:
@@ -32,7 +24,7 @@ def test_seeds_side_by_side_on_the_edit_tabs_picture(visitor: Visitor, meadow: P
     Image.open(meadow).convert("RGB").save(upload, exif=exif, quality=90)
     visitor.upload(upload)
     visitor.instruction.fill("wilt the tulip")
-    open_tab(visitor, "Compare")
+    open_tab(page, "Compare", shows="compare")
     expect(page.locator("#compare-picture img")).to_be_visible()
     assert shown(visitor, "#compare-picture img") == upload.read_bytes()
     expect(page.locator("#compare-instruction input")).to_have_value("wilt the tulip")
@@ -59,7 +51,7 @@ def test_things_happen_one_after_the_other_and_become_a_film(
     page = visitor.page
     visitor.upload(snowman)
     visitor.instruction.fill("melt the snowman")
-    open_tab(visitor, "Chain")
+    open_tab(page, "Chain", shows="chain-add")
     expect(page.locator("#chain-picture img")).to_be_visible()
     expect(page.locator("#chain-instruction input")).to_have_value("melt the snowman")
     frames = page.locator("#chain-frames .thumbnail-item")
@@ -86,7 +78,7 @@ def test_things_happen_one_after_the_other_and_become_a_film(
 
 def test_on_a_phone_nothing_is_wider_than_the_screen(visit, meadow: Path) -> None:  # type: ignore[no-untyped-def]
     phone = visit(viewport={"width": 390, "height": 844})
-    for name in ("Compare", "Chain"):
-        open_tab(phone, name)
+    for name, button in (("Compare", "compare"), ("Chain", "chain-add")):
+        open_tab(phone.page, name, shows=button)
         widths = phone.page.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
         assert widths == [390, 390]

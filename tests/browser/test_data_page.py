@@ -4,14 +4,14 @@ import zipfile
 from pathlib import Path
 
 from playwright.sync_api import expect
-from visitor import Visitor
+from visitor import Visitor, open_tab
 
 from editworld_core.datagen.records import load_images, read_triplets
 
 
 def test_a_visitor_makes_seven_pairs_and_takes_them(visitor: Visitor, tmp_path: Path) -> None:
     page = visitor.page
-    page.get_by_role("tab", name="Sample data").click()
+    open_tab(page, "Sample data", shows="count")
     number = page.locator("#count input[type=number]")
     number.fill("7")
     number.blur()

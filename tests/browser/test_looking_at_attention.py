@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 from playwright.sync_api import expect
-from visitor import Visitor, pixels
+from visitor import Visitor, open_tab, pixels
 
 from editworld_core.masks import enlarge, threshold_paper
 from ui.examples import load_examples
@@ -19,7 +19,7 @@ def test_a_visitor_looks_into_an_edit_and_takes_what_was_seen(visitor: Visitor, 
     visitor.choose(example)  # on the Edit tab, from which an empty tab takes it as it is
     visitor.instruction.fill("melt the snowman")
     visitor.set_steps(3)
-    page.get_by_role("tab", name="Attention").click()
+    open_tab(page, "Attention", shows="lab-run")
     expect(page.locator("#lab-note")).to_contain_text("Press Look")
     source = page.locator("#lab-picture img").get_attribute("src") or ""
     assert page.request.get(source).body() == example.read_bytes()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from serving import DESKTOP, serving
-from visitor import PATIENCE
+from visitor import PATIENCE, open_tab
 
 from editworld_core.datagen.formats.exporting import export_data_set
 from editworld_core.datagen.recheck import apply, read_events, read_log
@@ -26,7 +26,7 @@ class Reviewer:
         self.page, self.name = page, name
         self.instruction = page.locator("#rc-instruction textarea")
         self.pictures = page.locator(".rc-frame > img:first-child")
-        page.get_by_role("tab", name="Recheck").click()
+        open_tab(page, "Recheck", shows="rc-reviewer")
         page.locator("#rc-reviewer").locator("input, textarea").fill(name)
         page.locator("#rc-start").click()
         expect(self.pictures).to_have_count(2)

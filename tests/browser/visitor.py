@@ -13,6 +13,35 @@ PATIENCE = 120_000  # milliseconds; an edit takes one or two seconds, unless the
 expect.set_options(timeout=PATIENCE)
 
 
+SETTLED = """() => new Promise(done => {
+    let left = 10
+    const frame = () => left-- ? requestAnimationFrame(frame) : requestIdleCallback(done)
+    frame()
+})"""
+
+
+def settle(page: Page) -> None:
+    """Wait some frames, as nobody is quick enough not to.
+
+    Gradio gives the fields of a tab or panel that just opened their values again in the next frame, and what was typed
+    before is lost.
+    """
+    page.evaluate(SETTLED)
+
+
+def open_tab(page: Page, name: str, shows: str) -> None:
+    """Open the tab ``name``, on which the field with the id ``shows`` is."""
+    tab = page.get_by_role("tab", name=name, exact=True)
+    more = page.locator(".overflow-menu > button")
+    expect(tab.or_(more).filter(visible=True).first).to_be_visible()
+    if not tab.is_visible():  # a phone folds the last ones away
+        more.click()
+        tab = page.locator(".overflow-dropdown button", has_text=name)
+    tab.click()
+    expect(page.locator(f"#{shows}")).to_be_visible()
+    settle(page)
+
+
 class Visitor:
     """Someone with the page open in a browser of their own."""
 
@@ -76,6 +105,7 @@ class Visitor:
         if not self.page.locator("#steps").is_visible():
             self.page.locator("#advanced").get_by_role("button", name="Advanced").click()
         expect(self.page.locator("#steps")).to_be_visible()
+        settle(self.page)
 
     def set_steps(self, steps: int) -> None:
         """Type the number of steps."""
@@ -84,7 +114,6 @@ class Visitor:
             self.page.locator("#steps input[type=number]"),
             self.page.locator("#steps [type=range]"),
         )
-        expect(slider).not_to_have_value("")
         number.fill(str(steps))
         number.blur()
         expect(slider).to_have_value(str(steps))
@@ -95,6 +124,7 @@ class Visitor:
         if not self.page.locator("#mask-rule").is_visible():
             self.page.locator("#mask-choices").get_by_role("button", name="Mask and post-edit").click()
         expect(self.page.locator("#mask-rule")).to_be_visible()
+        settle(self.page)
 
     def open_hand(self, tab: str) -> None:
         """Open "Correct the mask" at ``tab``."""
@@ -103,6 +133,7 @@ class Visitor:
             panel.get_by_role("button", name="Correct the mask").click()
         panel.get_by_role("tab", name=tab).click()
         expect(self.page.locator("#use-mask")).to_be_visible()
+        settle(self.page)
 
     def paint(self, start: tuple[float, float], end: tuple[float, float], blue: bool = False) -> None:
         """Draw a stroke on the canvas, in pixels from its middle, which is the picture's middle."""
