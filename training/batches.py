@@ -6,15 +6,17 @@ from functools import lru_cache
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from editworld_core.engines.pocket import MiniLMEncoder, SpaceToDepthCodec
 from editworld_core.errors import BadInputError
 from editworld_core.masks import content_words
+from editworld_core.simulation.scatter import CELL
 from editworld_core.simulation.world import get_dynamic
 from training.config import TrainConfig
 from training.data.order import NAMES_A_SIDE
 from training.objective import WINDOW, Batch
-from training.pool import PairPool
+from training.pool import PairPool, luck_of
 from training.unaffected import instruction_of_another, unknown_instruction
 
 HARD = 3.0  # times as often as other pairs
@@ -46,8 +48,11 @@ class Batches:
         rows = np.sort(rng.choice(len(self.pool), count, replace=False, p=self._chances))
         texts = [self.pool.phrasings[row][rng.integers(len(self.pool.phrasings[row]))] for row in rows]
         flips = [
-            self.config.data.horizontal_flip and rng.random() < 0.5 and not NAMES_A_SIDE.search(text)
-            for text in texts
+            self.config.data.horizontal_flip
+            and rng.random() < 0.5
+            and not NAMES_A_SIDE.search(text)
+            and not get_dynamic(self.pool.names[row]).photo  # whose moon and sun have their side
+            for row, text in zip(rows, texts, strict=True)
         ]
         source, target, mask = (self._pictures(rows, flips, part) for part in ("before", "after", "masks"))
         for index in np.flatnonzero(rng.random(count) < self.config.data.unaffected):
@@ -67,9 +72,18 @@ class Batches:
             content=content * keep_text[:, None],
             keep_image=keep_image[:, None, None, None],
             timesteps=self._timesteps(rng, count),
-            noise=torch.randn(cells, generator=generator),
+            noise=self._noise(rows, flips, cells, generator),
             window=torch.tensor([window_around(each, rng) for each in mask[:, 0].numpy()]),
         )
+
+    def _noise(
+        self, rows: np.ndarray, flips: list[bool], shape: tuple[int, ...], generator: torch.Generator
+    ) -> Tensor:
+        """Noise of ``shape`` that holds what was left to chance in the pairs of ``rows``."""
+        luck = [luck_of(self.config.data, row) for row in rows]
+        flipped = [field[:, ::-1] if flip else field for field, flip in zip(luck, flips, strict=True)]
+        noise = self.codec.decode(torch.randn(shape, generator=generator))
+        return self.codec.encode(with_luck(noise, torch.from_numpy(np.stack(flipped))))
 
     def _instruction_without_effect(self, row: int, rng: np.random.Generator) -> str:
         if rng.random() < 0.5:
@@ -107,6 +121,17 @@ class Batches:
             word = next((w for w in re.finditer(r"[\w'-]+", text) if w.start() <= start < w.end()), None)
             content[position] = float(end > start and word is not None and word.group() in wanted)
         return told.context[0], told.added["class_labels"][0], content
+
+
+def with_luck(noise: Tensor, luck: Tensor) -> Tensor:
+    """``noise`` [B, 3, H, W] whose means over cells of four by four pixels are ``luck`` [B, H / 4, W / 4].
+
+    If both are standard normal, so is what comes of them: ``luck`` takes the place of a cell's mean, which is as normal
+    and independent of the rest.
+    """
+    means = F.avg_pool2d(noise.mean(1, keepdim=True), CELL)
+    wanted = luck[:, None] / (3 * CELL**2) ** 0.5
+    return noise + F.interpolate(wanted - means, scale_factor=CELL, mode="nearest")
 
 
 def window_around(mask: np.ndarray, rng: np.random.Generator) -> tuple[int, int]:

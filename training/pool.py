@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from editworld_core.errors import BadInputError
+from editworld_core.simulation.scatter import CELL
 from editworld_core.simulation.world import SimulatedPair, dynamic_names, simulate
 from training.config import DataConfig
 
@@ -47,7 +48,7 @@ def open_pool(
     folder.mkdir(parents=True, exist_ok=True)
     names = config.dynamics or dynamic_names()
     rendered = {name: value for name, value in asdict(config).items() if name not in OF_THE_DRAW}
-    recipe = {**rendered, "dynamics": list(names), "photos": len(photos)}
+    recipe = {**rendered, "dynamics": list(names), "photos": len(photos), "luck": CELL}
     _check_recipe(folder / "pool.json", recipe)
     pool = _arrays(folder, config)
     items = folder / "items.jsonl"
@@ -110,4 +111,11 @@ def _rendered(
 
 def _render(names: Sequence[str], config: DataConfig, photos: Sequence[Path], index: int) -> SimulatedPair:
     name = names[index % len(names)]
-    return simulate(name, config.seed * 1_000_000 + index // len(names), size=config.size, photos=photos)
+    seed = config.seed * 1_000_000 + index // len(names)
+    return simulate(name, seed, size=config.size, photos=photos, luck=luck_of(config, index))
+
+
+def luck_of(config: DataConfig, index: int) -> NDArray[np.float32]:
+    """What is left to chance in the pair ``index``: numbers of the standard normal distribution, [S / 4, S / 4]."""
+    side = config.size // CELL
+    return np.random.default_rng([config.seed, index]).standard_normal((side, side), dtype=np.float32)

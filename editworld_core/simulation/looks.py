@@ -1,8 +1,9 @@
 """What light, weather, time and style do to any photograph.
 
-A look is ``(photo, rng) -> develop``: it studies the photo ``float32 [H, W, 3]`` once, draws its few random details,
-and ``develop(t)`` returns a new picture at time t in (0, 1]. Nearly all of a change follows from the photo and from
-where a pixel is in the frame, and little from chance, so that a small network can learn it.
+A look is ``(photo, rng, scatter) -> develop``: it studies the photo ``float32 [H, W, 3]`` once, draws its few random
+details, and ``develop(t)`` returns a new picture at time t in (0, 1]. Nearly all of a change follows from the photo and
+from where a pixel is in the frame, and little from chance, so that a small network can learn it. ``scatter`` says where
+small things lie that are many.
 """
 
 from collections.abc import Callable
@@ -11,11 +12,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from editworld_core.simulation.scatter import PICTURE, Scatter
 from editworld_core.simulation.scenery import Colour, Field, noise
 from editworld_core.simulation.sprites import Picture
 
 Develop = Callable[[float], Picture]
-Look = Callable[[Picture, np.random.Generator], Develop]
+Look = Callable[[Picture, np.random.Generator, Scatter], Develop]
 
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)
 
@@ -97,19 +99,17 @@ def _with_clouds(sky: NDArray[np.bool_], pale: NDArray[np.bool_]) -> NDArray[np.
     return sky | cloud[labels]
 
 
-def specks(
-    rng: np.random.Generator, size: int, count: int, radii: tuple[float, float], soft: float = 0.7
-) -> Field:
-    """``count`` round specks of ``radii`` (smallest, largest; thousandths of the size) at random places, [H, W]."""
+def specks(scatter: Scatter, size: int, count: int, radii: tuple[float, float], soft: float = 0.7) -> Field:
+    """``count`` round specks of ``radii`` (smallest, largest; thousandths of the size), [H, W]."""
     field = np.zeros((size, size), np.uint8)
-    for x, y, share in rng.random((count, 3)):
+    for x, y, share in scatter(count, PICTURE):
         radius = (radii[0] + (radii[1] - radii[0]) * share**2) * size / 1000
         centre = (int(x * size * 16), int(y * size * 16))
         cv2.circle(field, centre, max(8, int(radius * 16)), int(120 + 135 * share), -1, cv2.LINE_AA, 4)
     return blur(field.astype(np.float32) / np.float32(255), soft * size / 256)
 
 
-def night(photo: Picture, rng: np.random.Generator) -> Develop:
+def night(photo: Picture, rng: np.random.Generator, scatter: Scatter) -> Develop:
     """Moonlight: dark and blue, lamps where the photo has small highlights, a moon and stars in open sky."""
     size = len(photo)
     grey, sky = luminance(photo), open_sky(photo)
@@ -119,7 +119,7 @@ def night(photo: Picture, rng: np.random.Generator) -> Develop:
         [0.05, 0.09, 0.2], np.float32
     )
     dark = blend(dark, heaven + 0.05 * shade, 0.92 * sky)
-    dark += (sky * specks(rng, size, 70, (1.2, 3.4), 0.45) * (1 - rows_of(photo)))[..., None] * 1.2
+    dark += (sky * specks(scatter, size, 70, (1.2, 3.4), 0.45) * (1 - rows_of(photo)))[..., None] * 1.2
     moon = smoothstep(0.03, 0.045, 0.085 - np.hypot(columns_of(photo) - 0.8, rows_of(photo) - 0.15))
     dark = blend(dark, (0.97, 0.96, 0.86), sky * moon)
     dark += (0.3 * fall_off(photo, 0.8, 0.15, 0.6) * (0.25 + 0.75 * sky))[..., None] * np.array(
@@ -135,7 +135,7 @@ def night(photo: Picture, rng: np.random.Generator) -> Develop:
     return lambda t: blend(photo, dark, t)
 
 
-def snow(photo: Picture, rng: np.random.Generator) -> Develop:
+def snow(photo: Picture, rng: np.random.Generator, scatter: Scatter) -> Develop:
     """Snow lies on the ground and on what faces up, the air is white, flakes fall, a drift rises in front."""
     size = len(photo)
     grey, sky, rows = luminance(photo), open_sky(photo), rows_of(photo)
@@ -147,7 +147,7 @@ def snow(photo: Picture, rng: np.random.Generator) -> Develop:
     scene = blend(scene, (0.84, 0.88, 0.93), 0.85 * sky)
     crest = 0.9 - 0.05 * np.sin(5.2 * columns_of(photo) + 0.6) - 0.02 * np.sin(11 * columns_of(photo))
     depth = rows - crest
-    flakes = specks(rng, size, 50, (2.5, 9.5))
+    flakes = specks(scatter, size, 50, (2.5, 9.5))
 
     def develop(t: float) -> Picture:
         lain = blend(photo, scene, t)
@@ -159,7 +159,7 @@ def snow(photo: Picture, rng: np.random.Generator) -> Develop:
     return develop
 
 
-def fog(photo: Picture, rng: np.random.Generator) -> Develop:
+def fog(photo: Picture, rng: np.random.Generator, scatter: Scatter) -> Develop:
     """Fog hides what is high in the frame, and so far away, more than what is near; drifts of it lie across."""
     size = len(photo)
     drift = noise(rng, size, size, 2, 2, stretch=3)
@@ -169,7 +169,7 @@ def fog(photo: Picture, rng: np.random.Generator) -> Develop:
     return lambda t: blend(blend(photo, soft, t), air, np.clip(thick, 0, 0.97) * t**0.8)
 
 
-def rain(photo: Picture, rng: np.random.Generator) -> Develop:
+def rain(photo: Picture, rng: np.random.Generator, scatter: Scatter) -> Develop:
     """A downpour: leaden light, grey sky, wet ground that mirrors what stands above it, streaks of rain."""
     size = len(photo)
     grey, sky = luminance(photo), open_sky(photo)
@@ -181,21 +181,22 @@ def rain(photo: Picture, rng: np.random.Generator) -> Develop:
     mirror = cv2.GaussianBlur(mirror, (0, 0), sigmaX=1.2 * size / 256, sigmaY=7 * size / 256)
     wet = smoothstep(0, 0.45, rows_of(photo)[line:] - line / size)
     dull[line:] = blend(dull[line:], mirror * 0.9 + 0.1, 0.75 * np.repeat(wet, size, 1))
-    streaks = _streaks(rng, size)
+    streaks = _streaks(scatter, size)
     return lambda t: blend(blend(photo, dull, t), (0.85, 0.9, 0.97), 0.35 * t * streaks)
 
 
-def _streaks(rng: np.random.Generator, size: int) -> Field:
+def _streaks(scatter: Scatter, size: int) -> Field:
     field = np.zeros((size, size), np.uint8)
-    for x, y, share in rng.random((90, 3)):
+    for x, y, share in scatter(90, ((0, 1.2), (-0.1, 1.1))):
         length = (0.04 + 0.07 * share) * size
-        x0, y0 = x * 1.2 * size, (y * 1.2 - 0.1) * size
-        end = (int(16 * (x0 - 0.16 * length)), int(16 * (y0 + length)))
-        cv2.line(field, (int(16 * x0), int(16 * y0)), end, int(90 + 150 * share), 1, cv2.LINE_AA, 4)
+        end = (int(16 * (x * size - 0.16 * length)), int(16 * (y * size + length)))
+        cv2.line(
+            field, (int(16 * x * size), int(16 * y * size)), end, int(90 + 150 * share), 1, cv2.LINE_AA, 4
+        )
     return field.astype(np.float32) / np.float32(255)
 
 
-def flood(photo: Picture, rng: np.random.Generator) -> Develop:
+def flood(photo: Picture, rng: np.random.Generator, scatter: Scatter) -> Develop:
     """Murky water rises over the lower part of the picture and mirrors what is above it; nothing else changes."""
     size = len(photo)
     level, phase = rng.uniform(0.56, 0.62) * size, rng.uniform(0, 2 * np.pi)
@@ -225,7 +226,7 @@ def flood(photo: Picture, rng: np.random.Generator) -> Develop:
     return develop
 
 
-def sunset(photo: Picture, rng: np.random.Generator) -> Develop:
+def sunset(photo: Picture, rng: np.random.Generator, scatter: Scatter) -> Develop:
     """Golden hour: the light turns orange, the sky runs from violet to gold, a low sun glows on the right."""
     grey, sky, rows = luminance(photo), open_sky(photo), rows_of(photo)
     warm = blend(np.repeat(grey[..., None], 3, 2), photo, 0.7) ** np.float32(1.15)
@@ -241,7 +242,7 @@ def sunset(photo: Picture, rng: np.random.Generator) -> Develop:
     return lambda t: blend(photo, warm, t)
 
 
-def autumn(photo: Picture, rng: np.random.Generator) -> Develop:
+def autumn(photo: Picture, rng: np.random.Generator, scatter: Scatter) -> Develop:
     """Green turns to red and gold, the light is mellow, a bough hangs into the frame and leaves cover the ground."""
     red, green, blue = (photo[..., channel] for channel in range(3))
     grey = luminance(photo)[..., None]
@@ -298,7 +299,7 @@ def _leaf(
     cv2.line(layer, tuple(outline[0]), tuple(outline[8]), (*(0.72 * colour), 1.0), 1, cv2.LINE_8, 4)
 
 
-def underwater(photo: Picture, rng: np.random.Generator) -> Develop:
+def underwater(photo: Picture, rng: np.random.Generator, scatter: Scatter) -> Develop:
     """The place on the sea floor: red light is gone, distance is blue, shafts and nets of light, bubbles rise."""
     size = len(photo)
     grey, rows, columns = luminance(photo), rows_of(photo), columns_of(photo)
@@ -328,7 +329,7 @@ def _bubbles(rng: np.random.Generator, size: int) -> Field:
     return field.astype(np.float32) / np.float32(255)
 
 
-def apocalypse(photo: Picture, rng: np.random.Generator) -> Develop:
+def apocalypse(photo: Picture, rng: np.random.Generator, scatter: Scatter) -> Develop:
     """The sky burns red over a dark, scorched land; smoke hangs at the top, embers and ash fly."""
     size = len(photo)
     grey, sky, rows = luminance(photo), open_sky(photo), rows_of(photo)
@@ -343,7 +344,7 @@ def apocalypse(photo: Picture, rng: np.random.Generator) -> Develop:
     fire = np.exp(-(((rows - 0.5) / 0.16) ** 2))
     scorched += (0.22 * fire)[..., None] * np.array([1.0, 0.42, 0.05], np.float32)
     scorched = blend(scorched, (0.1, 0.03, 0.04), np.clip((1 - rows / 0.4) * smoke, 0, 0.7))
-    embers, ash = specks(rng, size, 35, (1.5, 6), 0.5), specks(rng, size, 20, (2, 6), 0.6)
+    embers, ash = specks(scatter, size, 35, (1.5, 6), 0.5), specks(scatter, size, 20, (2, 6), 0.6)
 
     def develop(t: float) -> Picture:
         scene = blend(blend(photo, scorched, t), (0.3, 0.27, 0.27), 0.5 * t * ash)

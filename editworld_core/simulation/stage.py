@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
+from editworld_core.simulation.scatter import Scatter, anywhere, highest
 from editworld_core.simulation.sprites import Picture
 
 T = TypeVar("T")
@@ -60,6 +62,7 @@ class Stage:
 
     ``photos`` are files that may serve as backdrops of the training split; the held-out split has photos of its own
     (scikit-image's) and procedural places that training never shows. ``half`` confines the subject to one half.
+    ``luck`` [h, w], if there is one, says where small things are scattered; see ``simulation.scatter``.
     """
 
     rng: np.random.Generator
@@ -68,6 +71,12 @@ class Stage:
     photos: Sequence[Path] = field(default_factory=tuple)
     half: Half | None = None
     notes: Notes = field(default_factory=Notes)
+    luck: NDArray[np.floating] | None = None
+
+    @property
+    def scatter(self) -> Scatter:
+        """Where small things that are many are."""
+        return anywhere(self.rng) if self.luck is None else highest(self.luck)
 
     def backdrop(self, *places: str) -> Backdrop:
         """A place to put objects in; one of the named procedural ``places``, or any place or photo if none is."""

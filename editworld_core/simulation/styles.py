@@ -14,11 +14,12 @@ from editworld_core.simulation.looks import (
     specks,
     vignette,
 )
+from editworld_core.simulation.scatter import Scatter
 from editworld_core.simulation.scenery import noise
 from editworld_core.simulation.sprites import Picture
 
 
-def century(photo: Picture, rng: np.random.Generator) -> Develop:
+def century(photo: Picture, rng: np.random.Generator, scatter: Scatter) -> Develop:
     """The photo as a print a hundred years old: sepia, faded, dark at the edges, scratched and stained."""
     size = len(photo)
     grey = blur(luminance(photo), 0.9 * size / 256)
@@ -34,14 +35,14 @@ def century(photo: Picture, rng: np.random.Generator) -> Develop:
         )
         cv2.line(damage, start, end, 190, 1, cv2.LINE_AA, 4)
     marks = np.maximum(
-        damage.astype(np.float32) / np.float32(255), 0.8 * specks(rng, size, 35, (1.5, 6), 0.4)
+        damage.astype(np.float32) / np.float32(255), 0.8 * specks(scatter, size, 35, (1.5, 6), 0.4)
     )
     crease = np.exp(-(((columns_of(photo) - 0.62 + 0.08 * rows_of(photo)) * size / 1.1) ** 2))
     marks = np.maximum(marks, 0.75 * crease)
     return lambda t: blend(blend(photo, sepia, t), (0.93, 0.87, 0.74), 0.55 * t * marks)
 
 
-def pixel_art(photo: Picture, rng: np.random.Generator) -> Develop:
+def pixel_art(photo: Picture, rng: np.random.Generator, scatter: Scatter) -> Develop:
     """Thirty-two by thirty-two square pixels of few, vivid colours."""
     size = len(photo)
 
@@ -57,7 +58,7 @@ def pixel_art(photo: Picture, rng: np.random.Generator) -> Develop:
     return develop
 
 
-def sketch(photo: Picture, rng: np.random.Generator) -> Develop:
+def sketch(photo: Picture, rng: np.random.Generator, scatter: Scatter) -> Develop:
     """Pencil on paper: brightness divided by its surroundings (the colour-dodge sketch), with soft hatching."""
     size = len(photo)
     grey = luminance(photo)
@@ -71,7 +72,7 @@ def sketch(photo: Picture, rng: np.random.Generator) -> Develop:
     return lambda t: blend(photo, drawn, t)
 
 
-def comic(photo: Picture, rng: np.random.Generator) -> Develop:
+def comic(photo: Picture, rng: np.random.Generator, scatter: Scatter) -> Develop:
     """A cartoon: flat vivid colours in few steps of brightness, with dark ink lines."""
     size = len(photo)
     flat = cv2.bilateralFilter(cv2.bilateralFilter(photo, 7, 0.16, 4), 7, 0.16, 4)
@@ -85,7 +86,7 @@ def comic(photo: Picture, rng: np.random.Generator) -> Develop:
     return lambda t: blend(photo, drawn, t)
 
 
-def hologram(photo: Picture, rng: np.random.Generator) -> Develop:
+def hologram(photo: Picture, rng: np.random.Generator, scatter: Scatter) -> Develop:
     """Cyan light in the dark: bright contours, scan lines, a violet fringe."""
     size = len(photo)
     grey = luminance(photo)

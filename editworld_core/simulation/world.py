@@ -82,6 +82,7 @@ def simulate(
     size: int = 256,
     strength: float = 1.0,
     photos: Sequence[Path] = (),
+    luck: NDArray[np.floating] | None = None,
 ) -> SimulatedPair:
     """Let the dynamic ``name`` happen in the scene that ``seed`` fixes.
 
@@ -92,6 +93,7 @@ def simulate(
         size: height and width in pixels.
         strength: how far the dynamic has gone, the time t in 0..1 of the picture after.
         photos: files that may become backdrops in training.
+        luck: [h, w], where it is highest are the stars, flakes, streaks and embers; None puts them anywhere.
 
     Raises:
         ValueError: ``name`` is unknown or ``strength`` is outside 0..1.
@@ -100,7 +102,7 @@ def simulate(
         raise ValueError(f"The strength must lie between 0 and 1, not {strength}.")
     entry = get_dynamic(name)
     rng = _generator(name, seed, split)
-    scene = build_scene(entry, rng, size, split, photos)
+    scene = build_scene(entry, rng, size, split, photos, luck)
     happening = scene.happening
     before, after = (np.clip(happening.frame(t), 0, 1) for t in (0.0, strength))
     mask = np.ones(before.shape[:2], bool) if happening.everywhere else touched(before, after)
@@ -124,7 +126,12 @@ def simulate(
 
 
 def build_scene(
-    entry: Dynamic, rng: np.random.Generator, size: int, split: Split, photos: Sequence[Path]
+    entry: Dynamic,
+    rng: np.random.Generator,
+    size: int,
+    split: Split,
+    photos: Sequence[Path],
+    luck: NDArray[np.floating] | None = None,
 ) -> Scene:
     """A scene for ``entry``; in a fifth of those of dynamics that are not ``alone``, two of a kind are in it.
 
@@ -132,7 +139,7 @@ def build_scene(
     is part of the scenery of the second, to which it happens.
     """
     if entry.alone or rng.random() >= TWINS:
-        stage = Stage(rng, size, split, photos)
+        stage = Stage(rng, size, split, photos, luck=luck)
         return Scene(entry.stage(stage), stage)
     seed = int(rng.integers(2**32))
     side, far_side = SIDES if rng.random() < 0.5 else SIDES[::-1]

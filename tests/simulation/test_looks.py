@@ -6,6 +6,7 @@ import pytest
 
 from editworld_core.simulation import looks, styles
 from editworld_core.simulation.looks import Look
+from editworld_core.simulation.scatter import anywhere
 
 WEATHER = ("night", "snow", "fog", "rain", "flood", "sunset", "autumn", "underwater", "apocalypse")
 STYLES = ("century", "pixel_art", "sketch", "comic", "hologram")
@@ -28,7 +29,8 @@ def scene() -> np.ndarray:
 
 
 def _after(look: Look, picture: np.ndarray, t: float = 1.0, seed: int = 0) -> np.ndarray:
-    return np.clip(look(picture, np.random.default_rng(seed))(t), 0, 1)
+    rng = np.random.default_rng(seed)
+    return np.clip(look(picture, rng, anywhere(rng))(t), 0, 1)
 
 
 @pytest.mark.parametrize("name", LOOKS)
@@ -43,7 +45,8 @@ def test_follows_mostly_from_the_picture_not_from_chance(name: str, scene: np.nd
 @pytest.mark.parametrize("name", LOOKS)
 def test_leaves_the_photo_alone_and_begins_near_it(name: str, scene: np.ndarray) -> None:
     scene.setflags(write=False)
-    develop = LOOKS[name](scene, np.random.default_rng(0))
+    rng = np.random.default_rng(0)
+    develop = LOOKS[name](scene, rng, anywhere(rng))
     faint, full = (np.abs(np.clip(develop(t), 0, 1) - scene).mean() for t in (0.02, 1.0))
     # Pixels grow in steps; everything else comes smoothly.
     assert faint < (0.7 if name == "pixel_art" else 0.2) * full
@@ -104,7 +107,8 @@ def test_flood_leaves_what_is_above_the_water_and_mirrors_it(scene: np.ndarray) 
 
 
 def test_water_rises_with_time(scene: np.ndarray) -> None:
-    develop = looks.flood(scene, np.random.default_rng(0))
+    rng = np.random.default_rng(0)
+    develop = looks.flood(scene, rng, anywhere(rng))
     tops = [np.nonzero((develop(t) != scene).any((1, 2)))[0][0] for t in (0.3, 0.6, 1.0)]
     assert tops[0] > tops[1] > tops[2]
 

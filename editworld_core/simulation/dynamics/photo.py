@@ -9,7 +9,7 @@ from editworld_core.simulation.stage import Stage
 def _let(look: looks.Look, stage: Stage, everywhere: bool = True) -> Happening:
     """The ``look`` comes over a photograph; at time 0 it is the photograph itself."""
     photo = stage.photograph().picture
-    develop = look(photo, stage.rng)
+    develop = look(photo, stage.rng, stage.scatter)
     return Happening(lambda t: develop(t) if t > 0 else photo, everywhere=everywhere)
 
 
