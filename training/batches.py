@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from editworld_core.engines.pocket import MiniLMEncoder, SpaceToDepthCodec
+from editworld_core.engines.pocket import RARE, MiniLMEncoder, SpaceToDepthCodec
 from editworld_core.errors import BadInputError
 from editworld_core.masks import content_words
 from editworld_core.simulation.scatter import CELL
@@ -20,6 +20,7 @@ from training.pool import PairPool, luck_of
 from training.unaffected import instruction_of_another, unknown_instruction
 
 HARD = 3.0  # times as often as other pairs
+FALL = 6  # cells of the luck that a streak crosses
 
 
 class Batches:
@@ -61,8 +62,8 @@ class Batches:
         keep_text, keep_image = self._dropout(rng, count)
         context, pooled, content = (torch.stack(parts) for parts in zip(*map(self.embed, texts), strict=True))
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        factor = self.config.model.codec_factor
-        cells = (count, 3 * factor**2, source.shape[2] // factor, source.shape[3] // factor)
+        noise = torch.randn(source.shape, generator=generator)
+        luck = self._luck(rows, flips)
         return Batch(
             source=source,
             target=target,
@@ -72,18 +73,25 @@ class Batches:
             content=content * keep_text[:, None],
             keep_image=keep_image[:, None, None, None],
             timesteps=self._timesteps(rng, count),
-            noise=self._noise(rows, flips, cells, generator),
+            weight=self._weight(rows, luck),
+            noise=self.codec.encode(with_luck(noise, luck)),
             window=torch.tensor([window_around(each, rng) for each in mask[:, 0].numpy()]),
         )
 
-    def _noise(
-        self, rows: np.ndarray, flips: list[bool], shape: tuple[int, ...], generator: torch.Generator
-    ) -> Tensor:
-        """Noise of ``shape`` that holds what was left to chance in the pairs of ``rows``."""
-        luck = [luck_of(self.config.data, row) for row in rows]
-        flipped = [field[:, ::-1] if flip else field for field, flip in zip(luck, flips, strict=True)]
-        noise = self.codec.decode(torch.randn(shape, generator=generator))
-        return self.codec.encode(with_luck(noise, torch.from_numpy(np.stack(flipped))))
+    def _luck(self, rows: np.ndarray, flips: list[bool]) -> Tensor:
+        """What was left to chance in the pairs of ``rows``, [B, S / 4, S / 4]."""
+        fields = [luck_of(self.config.data, row) for row in rows]
+        return torch.from_numpy(
+            np.stack([f[:, ::-1] if flip else f for f, flip in zip(fields, flips, strict=True)])
+        )
+
+    def _weight(self, rows: np.ndarray, luck: Tensor) -> Tensor:
+        """More where a star or a flake may be, which are too small to count for much otherwise, and just below, where a
+        streak of rain goes on."""
+        photo = torch.tensor([get_dynamic(self.pool.names[row]).photo for row in rows])
+        rare = (luck > RARE).float() * photo[:, None, None]
+        falling = F.max_pool2d(F.pad(rare[:, None], (0, 0, FALL - 1, 0)), (FALL, 1), stride=1)
+        return 1 + F.interpolate(self.config.loss.scattered * falling, scale_factor=CELL, mode="nearest")
 
     def _instruction_without_effect(self, row: int, rng: np.random.Generator) -> str:
         if rng.random() < 0.5:

@@ -44,13 +44,15 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class LossConfig:
-    """See ``training.objective``."""
+    """See ``training.objective``; ``scattered`` is how much more those pixels of photo dynamics count in which luck may
+    have put something."""
 
     squared: float = 1.0
     absolute: float = 1.0
     outside: float = 2.0
     edges: float = 0.0
     perceptual: float = 0.0
+    scattered: float = 0.0
     grounding: float = 0.05
     pure_noise: float = 0.4
 
@@ -59,9 +61,11 @@ class LossConfig:
 class OptimizerConfig:
     """Muon for the ``matrices`` inside the UNet, or AdamW for all; see ``training.optimizers``.
 
-    The rate warms up, stays, and decays to ``final_learning_rate`` over the last ``decay_share`` of ``steps``.
+    ``only`` trains the weights whose names begin like this ("detail.") and freezes the others. The rate warms up,
+    stays, and decays to ``final_learning_rate`` over the last ``decay_share`` of ``steps``.
     """
 
+    only: str = ""
     matrices: Literal["muon", "adamw"] = "muon"
     learning_rate: float = 4e-4
     final_learning_rate: float = 4e-5

@@ -244,6 +244,8 @@ class Trainer:
 
     def _leave_out_frozen(self, models: list[Any], states: list[dict[str, Tensor]], _: str) -> None:
         """Checkpoints of a LoRA need not hold its base."""
+        if self.recipe.keep_frozen:
+            return
         frozen = {name for name, weight in self.task.model.named_parameters() if not weight.requires_grad}
         for state in states:
             for name in frozen & state.keys():

@@ -22,6 +22,7 @@ class Batch:
     Attributes:
         source, target: [B, 3, H, W] in -1..1.
         mask: [B, 1, H, W], 1 where the pair differs.
+        weight: [B, 1, H, W], how much a pixel counts inside the mask.
         context: [B, L, D] and ``pooled`` [B, D], the instruction's embeddings, zero where the text was dropped.
         content: [B, L], 1 at the tokens of content words, zero where the text was dropped.
         keep_image: [B, 1, 1, 1], 0 where the source was dropped.
@@ -33,6 +34,7 @@ class Batch:
     source: Tensor
     target: Tensor
     mask: Tensor
+    weight: Tensor
     context: Tensor
     pooled: Tensor
     content: Tensor
@@ -49,7 +51,7 @@ def relative_error(predicted: Tensor, batch: Batch, config: LossConfig) -> Tenso
     held-out evaluation judges. ``edges`` weighs the error's differences between neighbouring pixels inside the mask,
     which are large where something is blurred.
     """
-    inside, outside = batch.mask, 1 - batch.mask
+    inside, outside = batch.mask * batch.weight, 1 - batch.mask
     error, change = (predicted - batch.target).abs(), (batch.source - batch.target).abs()
     absolute = _mean(error, inside) / _mean(change, inside).clamp_min(SMALLEST_CHANGE)
     squared = _mean(error**2, inside) / _mean(change**2, inside).clamp_min(SMALLEST_CHANGE**2)

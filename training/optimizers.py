@@ -33,7 +33,7 @@ def as_matrix(kernel: Tensor) -> Tensor:
 
 def make_optimizers(unet: torch.nn.Module, config: OptimizerConfig) -> list[torch.optim.Optimizer]:
     """The optimizers of ``unet``: AdamW for its first and last layer, embeddings of conditions, norms and biases."""
-    named = dict(unet.named_parameters())
+    named = {name: weight for name, weight in unet.named_parameters() if weight.requires_grad}
     inner = [
         name
         for name, weight in named.items()

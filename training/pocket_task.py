@@ -46,6 +46,12 @@ class PocketTask:
         torch.manual_seed(config.seed)
         self.config, self.batches = config, batches
         self.model = build_unet(**asdict(config.model)).to(memory_format=torch.channels_last)
+        for name, weight in self.model.named_parameters():
+            weight.requires_grad_(name.startswith(config.optimizer.only))
+        if not any(weight.requires_grad for weight in self.model.parameters()):
+            raise BadInputError(
+                f"No weight's name begins with {config.optimizer.only!r}: correct optimizer.only."
+            )
         self.scheduler = build_scheduler()
         auto = "bf16" if multiplies_bf16() or torch.cuda.is_available() else "fp32"
         self.recipe = Recipe(
@@ -58,6 +64,7 @@ class PocketTask:
             log_steps=config.watch.log_steps,
             validate_steps=config.watch.held_out_steps,
             checkpoint_minutes=config.watch.checkpoint_minutes,
+            keep_frozen=True,
         )
 
     def optimizers(self) -> list[torch.optim.Optimizer]:

@@ -33,6 +33,7 @@ class Recipe:
         micro_batch_size: items that a process sees at once; None for all of its share.
         checkpoint_minutes: and a checkpoint after so long; infinite for never.
         keep, keep_every: see ``checkpoints.prune``.
+        keep_frozen: whether checkpoints hold frozen weights too, which come from nowhere else.
     """
 
     steps: int
@@ -48,6 +49,7 @@ class Recipe:
     checkpoint_minutes: float = math.inf
     keep: int = 1
     keep_every: int = 0
+    keep_frozen: bool = False
 
 
 class Task(Protocol):

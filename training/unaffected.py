@@ -11,7 +11,11 @@ MATERIALS = (
 THINGS = (
     "hat, scarf, table, piano, dragon, pair of sunglasses, moustache, rainbow, bridge, lighthouse, dinosaur, logo, "
     "ladder, umbrella, telescope, swing, statue, kite, windmill, carpet, mirror, fountain, train, spider, shark, "
-    "treasure chest, satellite, violin, skateboard, tractor, watermelon, penguin, castle, crown, tattoo, necklace"
+    "treasure chest, satellite, violin, skateboard, tractor, watermelon, penguin, castle, crown, tattoo, necklace, "
+    # named after what happens to a place, which does not happen
+    "water bottle, watering can, waterfall, water tap, swimming pool, snow globe, snowboard, raincoat, rain gauge, "
+    "night lamp, nightgown, foghorn, floodlight, sun hat, sun lounger, autumn wreath, seashell, submarine, comic book, "
+    "pencil case, game console, old coin"
 ).split(", ")
 COLOURS = "blue, green, pink, purple, yellow, orange, turquoise, beige, violet, crimson".split(", ")
 TASKS = (

@@ -21,6 +21,10 @@ AFFINE_CHANNELS = 12
 """A cell's colour transform: a 3x3 matrix and an offset."""
 DETAIL_CHANNELS = 128
 """What a cell tells the detail layers about its four quarters, if the UNet has them."""
+RARE = 2.0
+"""Standard deviations by which the noise's mean must be high in a quarter that something is put in, one in 44."""
+RARE_SCALE = 6.0
+"""What is above ``RARE`` is multiplied by this: it is between 0 and about 10, like other activations."""
 
 
 class SpaceToDepthCodec(ModelMixin, ConfigMixin):
@@ -80,7 +84,8 @@ class PocketUNet(UNet2DConditionModel):
         residual, affine, *told = raw.split(self.parts, dim=1)
         predicted = recolour(source, affine.to(sample.dtype)) + residual.to(sample.dtype)
         if self.detail is not None:
-            predicted = predicted + self.detail(*told, source, predicted).to(sample.dtype)
+            noisy = sample[:, : sample.shape[1] // 2]
+            predicted = predicted + self.detail(*told, source, predicted, noisy).to(sample.dtype)
         return UNet2DConditionOutput(sample=predicted) if return_dict else (predicted,)
 
     def start_from_source(self) -> "PocketUNet":
@@ -94,7 +99,8 @@ class PocketUNet(UNet2DConditionModel):
 class DetailLayers(torch.nn.Module):
     """A few convolutions on quarters of the cells: edges and textures that one linear layer a cell cannot draw.
 
-    They see what the UNet tells them, the source, and the UNet's own prediction, to which they add; they begin at zero.
+    They see what the UNet tells them, the source, the UNet's own prediction, to which they add, and in which quarters
+    the noise has a mean so high that training put something there (``training.batches.with_luck``); they begin at zero.
     """
 
     width = 64
@@ -103,18 +109,20 @@ class DetailLayers(torch.nn.Module):
     def __init__(self, latents: int) -> None:
         super().__init__()
         quarter = latents // 4
-        self.first = torch.nn.Conv2d(DETAIL_CHANNELS // 4 + 2 * quarter, self.width, 3, padding=1)
+        self.first = torch.nn.Conv2d(DETAIL_CHANNELS // 4 + 2 * quarter + 1, self.width, 3, padding=1)
         self.inner = torch.nn.ModuleList(_DetailBlock(self.width) for _ in range(self.blocks))
         self.last = torch.nn.Conv2d(self.width, quarter, 3, padding=1)
         torch.nn.init.zeros_(self.last.weight)
         torch.nn.init.zeros_(self.last.bias)
 
-    def forward(self, told: Tensor, source: Tensor, predicted: Tensor) -> Tensor:
-        """[B, 128, h, w] and twice [B, C, h, w] to [B, C, h, w]."""
+    def forward(self, told: Tensor, source: Tensor, predicted: Tensor, noisy: Tensor) -> Tensor:
+        """[B, 128, h, w] and three times [B, C, h, w] to [B, C, h, w]."""
+        noise = to_quarters(noisy)
         parts = [
             F.pixel_shuffle(told, 2),
             to_quarters(source.to(told.dtype)),
             to_quarters(predicted.to(told.dtype)),
+            (RARE_SCALE * F.relu(noise.mean(1, keepdim=True) * noise.shape[1] ** 0.5 - RARE)).to(told.dtype),
         ]
         hidden = self.first(torch.cat(parts, 1).contiguous(memory_format=torch.channels_last))
         for block in self.inner:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from editworld_core.engines.build import build_unet, save_pocket
-from editworld_core.engines.pocket import from_quarters, load_pocket_unet, to_quarters
+from editworld_core.engines.pocket import DetailLayers, from_quarters, load_pocket_unet, to_quarters
 
 
 def _call(unet: torch.nn.Module, latents: torch.Tensor) -> torch.Tensor:
@@ -48,3 +48,24 @@ def test_detail_adds_to_what_the_rest_predicts(latents: torch.Tensor, tmp_path: 
     torch.nn.init.zeros_(unet.detail.last.weight)
     torch.nn.init.zeros_(unet.detail.last.bias)
     assert (_call(unet, latents) - whole).abs().max() > 0.01
+
+
+def test_of_the_noise_the_detail_layers_see_where_its_mean_is_rare() -> None:
+    layers = DetailLayers(48)
+    torch.nn.init.normal_(layers.last.weight)
+    generator = torch.Generator().manual_seed(2)
+    told, *pictures = (torch.randn(1, count, 8, 8, generator=generator) for count in (128, 48, 48, 48))
+    source, predicted, noise = pictures
+    quarters = to_quarters(noise)
+    quarters -= quarters.mean(1, keepdim=True)
+
+    def drawn(mean: float) -> torch.Tensor:
+        """What is drawn if one quarter's mean is so many standard deviations above the others."""
+        lucky = quarters.clone()
+        lucky[0, :, 3, 5] += mean / 12**0.5
+        with torch.no_grad():
+            return layers(told, source, predicted, from_quarters(lucky))
+
+    torch.testing.assert_close(drawn(1.9), drawn(0))
+    changed = to_quarters((drawn(3) - drawn(0)).abs()).sum(1)[0]
+    assert changed[3, 5] > 0.01

@@ -40,7 +40,11 @@ def test_a_batchs_noise_is_turned_with_its_pictures(tmp_path: Path, flip: bool) 
     data = DataConfig(pairs=4, size=64, dynamics=("melt_snowman", "snow_falls"), horizontal_flip=flip)
     pool = open_pool(tmp_path / "pool", data, workers=1)
     codec = SpaceToDepthCodec(8)
-    config = TrainConfig(data=data, optimizer=replace(TrainConfig().optimizer, batch_size=4))
+    config = TrainConfig(
+        data=data,
+        loss=replace(TrainConfig().loss, scattered=7.0),
+        optimizer=replace(TrainConfig().optimizer, batch_size=4),
+    )
     steps = build_scheduler().config.num_train_timesteps
     batches = Batches(pool, config, MiniLMEncoder(), codec, steps)
     turned = set()
@@ -56,6 +60,13 @@ def test_a_batchs_noise_is_turned_with_its_pictures(tmp_path: Path, flip: bool) 
                 luck[:, ::-1] if mirrored else luck,
                 atol=1e-5,
             )
+            counts = batch.weight[row, 0].numpy()
+            if pool.names[row] == "snow_falls":
+                rare = luck > 2
+                below = np.array([rare[max(0, end - 5) : end + 1].any(0) for end in range(len(rare))])
+                np.testing.assert_array_equal(counts, np.kron(np.where(below, 8, 1), np.ones((CELL, CELL))))
+            else:
+                assert (counts == 1).all()
     # what comes over a photograph has its side, like the moon and the slant of the rain
     plain = {("melt_snowman", False), ("snow_falls", False)}
     assert turned == (plain | {("melt_snowman", True)} if flip else plain)

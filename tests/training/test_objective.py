@@ -28,6 +28,7 @@ def batch_of(target: Tensor, mask: Tensor) -> Batch:
         source=-target,
         target=target,
         mask=mask,
+        weight=torch.ones_like(mask),
         context=nothing,
         pooled=nothing,
         content=nothing,

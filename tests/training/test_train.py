@@ -120,6 +120,7 @@ def test_a_run_of_version_1_is_taken_up(config: Path, unbroken: Path, tmp_path: 
         ("optimizer: {speed: 3}", (), "There is no setting optimizer.speed"),
         ("seed: [", (), "is not valid YAML"),
         ("threads: many", (), "threads must be a number"),
+        (TINY.replace("steps: 8", "only: details, steps: 8"), (), "No weight's name begins with 'details'"),
         ("", ("--resume",), "holds no checkpoint to resume"),
         ("", ("--resume", "--start-from", "engine"), "leave out --start-from, or --resume"),
     ],
@@ -158,3 +159,18 @@ def test_a_run_starts_from_an_engine_of_its_architecture(
     other.write_text(TINY.replace("[32, 32]", "[32, 64]"))
     assert main([*_command(other, tmp_path / "wider")[3:], *start_from]) == 2
     assert "another architecture" in capsys.readouterr().err
+
+
+def test_only_some_weights_are_trained_and_a_resumed_run_still_has_the_others(
+    config: Path, unbroken: Path, tmp_path: Path
+) -> None:
+    detail, run = tmp_path / "detail.yaml", tmp_path / "run"
+    detail.write_text(TINY.replace("warmup_steps: 2", "warmup_steps: 2, only: detail."))
+    start_from = ["--start-from", str(unbroken / "engine")]
+    assert main([*_command(detail, run)[3:], *start_from, "--max-minutes", "0"]) == 0
+    assert main([*_command(detail, run)[3:], "--resume"]) == 0
+    given, trained = (
+        load_engine(str(each / "engine"), place=Place()).unet.state_dict() for each in (unbroken, run)
+    )
+    changed = {name for name, weight in trained.items() if not torch.equal(weight, given[name])}
+    assert changed == {name for name in given if name.startswith("detail.")}
