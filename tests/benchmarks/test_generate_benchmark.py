@@ -17,7 +17,6 @@ def test_a_run_tells_rate_and_processor_time(tmp_path):
     assert len((tmp_path / "set" / "manifest.jsonl").read_text().splitlines()) == 14
     assert 0 < first["cpu_ms_per_pair"] <= 1.5 * first["ms_per_pair"]
     assert first["pairs_per_second"] > 1
-    assert again["seconds"] < first["seconds"]
 
 
 @pytest.mark.slow

@@ -42,7 +42,9 @@ def serving(folder: Path, *arguments: str) -> Iterator[str]:
         finally:
             process.terminate()
             process.wait(timeout=60)
-    assert "Traceback" not in log.read_text(), log.read_text()
+    said = log.read_text()
+    # those of visitors who left while their browser was sending something are the server's, and no fault
+    assert said.count("Traceback") == said.count("\nstarlette.requests.ClientDisconnect"), said
     assert not list(temporary.glob("editworld-*"))  # what visitors made goes with the program
 
 

@@ -83,7 +83,7 @@ def test_clicks_and_a_box_select_what_may_change(edited: Visitor, snowman: Path,
     assert mask[int(0.86 * height) : int(0.94 * height), int(0.06 * width) : int(0.14 * width)].all()
     assert mask.mean() < 0.6
     # what was clicked is paint now
-    edited.page.locator("#clear-clicks").click()
+    edited.until_redrawn(edited.page.locator("#clear-clicks").click)
     edited.open_hand("Paint")
     edited.paint((0, 150), (0, 151))
     edited.use_mask("Replace it")

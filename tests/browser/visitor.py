@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import FloatRect, Locator, Page, expect
 
 PATIENCE = 120_000  # milliseconds; an edit takes one or two seconds, unless the machine is busy
 expect.set_options(timeout=PATIENCE)
@@ -27,6 +27,18 @@ def settle(page: Page) -> None:
     before is lost.
     """
     page.evaluate(SETTLED)
+
+
+def standing_still(thing: Locator) -> FloatRect:
+    """The box of ``thing`` once it has stayed the same for a second: a canvas fits its picture in with a delay."""
+    boxes: list[FloatRect | None] = []
+    while len(boxes) < 200:
+        boxes.append(thing.bounding_box())
+        if (box := boxes[-1]) is not None and boxes[-6:] == [box] * 6:
+            return box
+        settle(thing.page)
+        thing.page.wait_for_timeout(150)
+    raise AssertionError(f"It does not stand still: {boxes[-6:]}")
 
 
 def open_tab(page: Page, name: str, shows: str) -> None:
@@ -145,9 +157,7 @@ class Visitor:
         expect(tools).to_be_visible()
         canvas = self.page.locator("#canvas canvas").first
         canvas.scroll_into_view_if_needed()
-        self.page.wait_for_timeout(700)  # until it stands still: it fits the picture in with a little delay
-        box = canvas.bounding_box()
-        assert box is not None
+        box = standing_still(canvas)
         x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
         self.page.mouse.move(x + start[0], y + start[1])
         self.page.mouse.down()
