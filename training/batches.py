@@ -19,8 +19,8 @@ from training.objective import WINDOW, Batch
 from training.pool import PairPool, luck_of
 from training.unaffected import instruction_of_another, unknown_instruction
 
-HARD = 3.0  # times as often as other pairs
-FALL = 6  # cells of the luck that a streak crosses
+REACH = {"night_falls": 1, "rain_pours": 6, "snow_falls": 1, "world_ends": 1, "century_passes": 1}
+"""The dynamics that scatter small things: into how many cells of the luck below its own such a thing reaches."""
 
 
 class Batches:
@@ -39,7 +39,7 @@ class Batches:
         self.embed = lru_cache(maxsize=20_000)(self._embed)
         if unknown := set(config.data.hard) - set(pool.names):
             raise BadInputError(f"There are no pairs of {min(unknown)!r}: correct data.hard.")
-        weights = np.where(np.isin(pool.names, config.data.hard), HARD, 1.0)
+        weights = np.where(np.isin(pool.names, config.data.hard), config.data.hard_times, 1.0)
         self._chances = weights / weights.sum()
 
     def __call__(self, step: int) -> Batch:
@@ -86,12 +86,15 @@ class Batches:
         )
 
     def _weight(self, rows: np.ndarray, luck: Tensor) -> Tensor:
-        """More where a star or a flake may be, which are too small to count for much otherwise, and just below, where a
-        streak of rain goes on."""
-        photo = torch.tensor([get_dynamic(self.pool.names[row]).photo for row in rows])
-        rare = (luck > RARE).float() * photo[:, None, None]
-        falling = F.max_pool2d(F.pad(rare[:, None], (0, 0, FALL - 1, 0)), (FALL, 1), stride=1)
-        return 1 + F.interpolate(self.config.loss.scattered * falling, scale_factor=CELL, mode="nearest")
+        """More in and around a cell where luck may have put something, which is too small to count for much else."""
+        around = torch.zeros_like(luck)
+        for each, row in enumerate(rows):
+            if reach := REACH.get(self.pool.names[row]):
+                rare = F.pad((luck[each] > RARE).float()[None], (1, 1, reach, 1))
+                around[each] = F.max_pool2d(rare, (reach + 2, 3), stride=1)
+        return 1 + F.interpolate(
+            self.config.loss.scattered * around[:, None], scale_factor=CELL, mode="nearest"
+        )
 
     def _instruction_without_effect(self, row: int, rng: np.random.Generator) -> str:
         if rng.random() < 0.5:

@@ -30,7 +30,7 @@ class DataConfig:
     """``pairs`` simulated pairs of ``size`` pixels are rendered once; ``dynamics`` empty means all of them.
 
     ``unaffected`` of the draws have an instruction that does not concern the picture, which then stays as it is.
-    Pairs of the dynamics that are ``hard`` are drawn ``HARD`` times as often as the others.
+    Pairs of the dynamics that are ``hard`` are drawn ``hard_times`` as often as the others.
     """
 
     pairs: int = 16000
@@ -40,12 +40,13 @@ class DataConfig:
     horizontal_flip: bool = True
     unaffected: float = 0.0
     hard: tuple[str, ...] = ()
+    hard_times: float = field(default=3.0, metadata={"low": 1, "high": math.inf})
 
 
 @dataclass(frozen=True)
 class LossConfig:
-    """See ``training.objective``; ``scattered`` is how much more those pixels of photo dynamics count in which luck may
-    have put something."""
+    """See ``training.objective``; ``scattered`` is how much more those pixels count in which luck may have put
+    something (``training.batches.REACH``)."""
 
     squared: float = 1.0
     absolute: float = 1.0
@@ -61,11 +62,11 @@ class LossConfig:
 class OptimizerConfig:
     """Muon for the ``matrices`` inside the UNet, or AdamW for all; see ``training.optimizers``.
 
-    ``only`` trains the weights whose names begin like this ("detail.") and freezes the others. The rate warms up,
-    stays, and decays to ``final_learning_rate`` over the last ``decay_share`` of ``steps``.
+    ``only`` trains the weights whose names begin with one of these ("detail.") and freezes the others. The rate warms
+    up, stays, and decays to ``final_learning_rate`` over the last ``decay_share`` of ``steps``.
     """
 
-    only: str = ""
+    only: tuple[str, ...] = ()
     matrices: Literal["muon", "adamw"] = "muon"
     learning_rate: float = 4e-4
     final_learning_rate: float = 4e-5

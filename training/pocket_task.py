@@ -47,11 +47,10 @@ class PocketTask:
         self.config, self.batches = config, batches
         self.model = build_unet(**asdict(config.model)).to(memory_format=torch.channels_last)
         for name, weight in self.model.named_parameters():
-            weight.requires_grad_(name.startswith(config.optimizer.only))
-        if not any(weight.requires_grad for weight in self.model.parameters()):
-            raise BadInputError(
-                f"No weight's name begins with {config.optimizer.only!r}: correct optimizer.only."
-            )
+            weight.requires_grad_(name.startswith(config.optimizer.only or ""))
+        for start in config.optimizer.only:
+            if not any(name.startswith(start) for name, _ in self.model.named_parameters()):
+                raise BadInputError(f"No weight's name begins with {start!r}: correct optimizer.only.")
         self.scheduler = build_scheduler()
         auto = "bf16" if multiplies_bf16() or torch.cuda.is_available() else "fp32"
         self.recipe = Recipe(

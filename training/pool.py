@@ -15,7 +15,8 @@ from editworld_core.simulation.scatter import CELL
 from editworld_core.simulation.world import SimulatedPair, dynamic_names, simulate
 from training.config import DataConfig
 
-OF_THE_DRAW = ("unaffected", "hard")  # settings of the data that leave the rendered pairs as they are
+OF_THE_DRAW = ("unaffected", "hard", "hard_times")
+"""Settings of the data that leave the rendered pairs as they are."""
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,8 @@ RARE = 2.0
 """Standard deviations by which the noise's mean must be high in a quarter that something is put in, one in 44."""
 RARE_SCALE = 6.0
 """What is above ``RARE`` is multiplied by this: it is between 0 and about 10, like other activations."""
+OCTAVES = 5
+"""Of the waves that tell the detail layers where in the frame they are: 2 frames long, 1, ... 1/8."""
 
 
 class SpaceToDepthCodec(ModelMixin, ConfigMixin):
@@ -99,8 +101,9 @@ class PocketUNet(UNet2DConditionModel):
 class DetailLayers(torch.nn.Module):
     """A few convolutions on quarters of the cells: edges and textures that one linear layer a cell cannot draw.
 
-    They see what the UNet tells them, the source, the UNet's own prediction, to which they add, and in which quarters
-    the noise has a mean so high that training put something there (``training.batches.with_luck``); they begin at zero.
+    They see what the UNet tells them, the source, the UNet's own prediction, to which they add, where in the frame they
+    are, and in which quarters the noise has a mean so high that training put something there
+    (``training.batches.with_luck``); they begin at zero. What they make of it goes to ``PixelLayers``.
     """
 
     width = 64
@@ -109,11 +112,11 @@ class DetailLayers(torch.nn.Module):
     def __init__(self, latents: int) -> None:
         super().__init__()
         quarter = latents // 4
-        self.first = torch.nn.Conv2d(DETAIL_CHANNELS // 4 + 2 * quarter + 1, self.width, 3, padding=1)
+        seen = DETAIL_CHANNELS // 4 + 2 * quarter + 1 + 4 * OCTAVES
+        self.first = torch.nn.Conv2d(seen, self.width, 3, padding=1)
         self.inner = torch.nn.ModuleList(_DetailBlock(self.width) for _ in range(self.blocks))
-        self.last = torch.nn.Conv2d(self.width, quarter, 3, padding=1)
-        torch.nn.init.zeros_(self.last.weight)
-        torch.nn.init.zeros_(self.last.bias)
+        self.last = _start_at_zero(torch.nn.Conv2d(self.width, quarter, 3, padding=1))
+        self.pixels = PixelLayers(self.width, quarter)
 
     def forward(self, told: Tensor, source: Tensor, predicted: Tensor, noisy: Tensor) -> Tensor:
         """[B, 128, h, w] and three times [B, C, h, w] to [B, C, h, w]."""
@@ -123,11 +126,51 @@ class DetailLayers(torch.nn.Module):
             to_quarters(source.to(told.dtype)),
             to_quarters(predicted.to(told.dtype)),
             (RARE_SCALE * F.relu(noise.mean(1, keepdim=True) * noise.shape[1] ** 0.5 - RARE)).to(told.dtype),
+            positions(*noise.shape[2:]).to(told).expand(len(noise), -1, -1, -1),
         ]
         hidden = self.first(torch.cat(parts, 1).contiguous(memory_format=torch.channels_last))
         for block in self.inner:
             hidden = block(hidden)
-        return from_quarters(self.last(F.silu(hidden)))
+        hidden = F.silu(hidden)
+        added = from_quarters(self.last(hidden))
+        return added + self.pixels(hidden, source, predicted + added)
+
+
+class PixelLayers(torch.nn.Module):
+    """A few narrow convolutions on pixels: lines, flat steps of colour and points of light, finer than a quarter.
+
+    They see what the detail layers tell them, the source, and the prediction, to which they add; they begin at zero.
+    """
+
+    told = 8
+    width = 24
+    blocks = 2
+
+    def __init__(self, hidden: int, quarter: int) -> None:
+        super().__init__()
+        self.quarter_side = round((quarter / 3) ** 0.5)
+        self.expand = torch.nn.Conv2d(hidden, self.told * self.quarter_side**2, 1)
+        self.first = torch.nn.Conv2d(self.told + 6, self.width, 3, padding=1)
+        self.inner = torch.nn.ModuleList(
+            torch.nn.Sequential(
+                torch.nn.ReLU(),
+                torch.nn.Conv2d(self.width, self.width, 3, padding=1),
+                torch.nn.ReLU(),
+                torch.nn.Conv2d(self.width, self.width, 3, padding=1),
+            )
+            for _ in range(self.blocks)
+        )
+        self.last = _start_at_zero(torch.nn.Conv2d(self.width, 3, 3, padding=1))
+
+    def forward(self, hidden: Tensor, source: Tensor, predicted: Tensor) -> Tensor:
+        """[B, D, 2 h, 2 w] and twice [B, C, h, w] to [B, C, h, w]."""
+        factor = 2 * self.quarter_side
+        parts = [F.pixel_shuffle(self.expand(hidden), self.quarter_side)]
+        parts += [F.pixel_shuffle(latents.to(hidden.dtype), factor) for latents in (source, predicted)]
+        pixels = self.first(torch.cat(parts, 1).contiguous(memory_format=torch.channels_last))
+        for block in self.inner:
+            pixels = pixels + block(pixels)
+        return F.pixel_unshuffle(self.last(F.relu(pixels)), factor)
 
 
 class _DetailBlock(torch.nn.Module):
@@ -140,6 +183,28 @@ class _DetailBlock(torch.nn.Module):
     def forward(self, hidden: Tensor) -> Tensor:
         inner = self.first(F.silu(self.norm(hidden)))
         return hidden + self.second(F.silu(inner))
+
+
+def positions(height: int, width: int) -> Tensor:
+    """Where each cell of a grid is in the frame, [4 ``OCTAVES``, height, width] in -1..1.
+
+    Fourier features (Tancik et al. 2020) of row and column, without which convolutions hardly know where a moon or a
+    drift of snow belongs.
+    """
+    waves = torch.pi * 2.0 ** torch.arange(OCTAVES)
+    rows, columns = (waves[:, None] * (torch.arange(count) + 0.5) / count for count in (height, width))
+    parts = [
+        part
+        for wave in (rows[:, :, None].expand(-1, -1, width), columns[:, None].expand(-1, height, -1))
+        for part in (wave.sin(), wave.cos())
+    ]
+    return torch.cat(parts)
+
+
+def _start_at_zero(layer: torch.nn.Conv2d) -> torch.nn.Conv2d:
+    torch.nn.init.zeros_(layer.weight)
+    torch.nn.init.zeros_(layer.bias)
+    return layer
 
 
 def to_quarters(latents: Tensor) -> Tensor:
@@ -229,6 +294,7 @@ def load_pocket_unet(folder: Path, dtype: torch.dtype = torch.float32) -> Pocket
         unet = PocketUNet.from_pretrained(folder / "unet", variant="fp16", dtype=dtype)
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         raise EngineUnavailableError(
-            f"The engine in {folder} is damaged ({type(error).__name__}): get it again from where it came."
+            f"The engine in {folder} is damaged or of an older version ({type(error).__name__}): get it again from "
+            "where it came, or train it again."
         ) from error
     return unet.eval().requires_grad_(False)

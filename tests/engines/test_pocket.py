@@ -2,11 +2,20 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from editworld_core.engines.build import build_unet, save_pocket
-from editworld_core.engines.pocket import DetailLayers, from_quarters, load_pocket_unet, to_quarters
+from editworld_core.engines.pocket import (
+    DetailLayers,
+    PixelLayers,
+    SpaceToDepthCodec,
+    from_quarters,
+    load_pocket_unet,
+    positions,
+    to_quarters,
+)
 
 
 def _call(unet: torch.nn.Module, latents: torch.Tensor) -> torch.Tensor:
@@ -45,9 +54,12 @@ def test_detail_adds_to_what_the_rest_predicts(latents: torch.Tensor, tmp_path: 
     save_pocket(unet, tmp_path / "engine")
     saved = load_pocket_unet(tmp_path / "engine")
     assert (_call(saved, latents) - whole).abs().max() < 0.02  # saved in half precision
-    torch.nn.init.zeros_(unet.detail.last.weight)
-    torch.nn.init.zeros_(unet.detail.last.bias)
-    assert (_call(unet, latents) - whole).abs().max() > 0.01
+    for layers in (unet.detail.pixels, unet.detail):
+        torch.nn.init.zeros_(layers.last.weight)
+        torch.nn.init.zeros_(layers.last.bias)
+        rest = _call(unet, latents)
+        assert (rest - whole).abs().max() > 0.01
+        whole = rest
 
 
 def test_of_the_noise_the_detail_layers_see_where_its_mean_is_rare() -> None:
@@ -69,3 +81,40 @@ def test_of_the_noise_the_detail_layers_see_where_its_mean_is_rare() -> None:
     torch.testing.assert_close(drawn(1.9), drawn(0))
     changed = to_quarters((drawn(3) - drawn(0)).abs()).sum(1)[0]
     assert changed[3, 5] > 0.01
+
+
+def test_pixel_layers_draw_each_pixel_in_its_place() -> None:
+    layers = PixelLayers(64, 48)
+    for weight in layers.parameters():
+        torch.nn.init.zeros_(weight)
+    with torch.no_grad():
+        for colour in range(
+            3
+        ):  # from the told channels, source and prediction take the source, and hand it on
+            layers.first.weight[colour, layers.told + colour, 1, 1] = 1
+            layers.last.weight[colour, colour, 1, 1] = 1
+    generator = torch.Generator().manual_seed(3)
+    source, predicted = (torch.randn(2, 192, 8, 8, generator=generator) for _ in range(2))
+    hidden = torch.randn(2, 64, 16, 16, generator=generator)
+    torch.testing.assert_close(layers(hidden, source, predicted), source.relu())
+    with torch.no_grad():  # the channels that are told of the first of a quarter's sixteen pixels
+        layers.first.weight.zero_()
+        layers.first.weight[0, 0, 1, 1] = 1
+        layers.expand.weight[0, 0] = 1
+    red = SpaceToDepthCodec(8).decode(layers(hidden, source, predicted))[:, 0]
+    torch.testing.assert_close(red[:, ::4, ::4], hidden[:, 0].relu())
+    assert red.count_nonzero() == hidden[:, 0].relu().count_nonzero()
+
+
+def test_positions_are_shares_of_the_frame() -> None:
+    places = positions(3, 8)
+    assert places.shape == (20, 3, 8)
+    angle = np.pi * 3.5 / 8  # the fourth of eight columns, in the middle of the three rows
+    for octave in range(5):
+        assert places[octave, 1, 3].item() == pytest.approx(np.sin(np.pi * 2**octave / 2), abs=1e-5)
+        assert places[5 + octave, 1, 3].item() == pytest.approx(np.cos(np.pi * 2**octave / 2), abs=1e-5)
+        assert places[10 + octave, 1, 3].item() == pytest.approx(np.sin(2**octave * angle), abs=1e-5)
+        assert places[15 + octave, 1, 3].item() == pytest.approx(np.cos(2**octave * angle), abs=1e-5)
+    torch.testing.assert_close(positions(9, 24)[:, 4, 10], places[:, 1, 3])  # another size of the same frame
+    cells = positions(32, 64).flatten(1)
+    assert torch.cdist(cells.T, cells.T).fill_diagonal_(1).min() > 0.1

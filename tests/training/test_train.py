@@ -120,7 +120,8 @@ def test_a_run_of_version_1_is_taken_up(config: Path, unbroken: Path, tmp_path: 
         ("optimizer: {speed: 3}", (), "There is no setting optimizer.speed"),
         ("seed: [", (), "is not valid YAML"),
         ("threads: many", (), "threads must be a number"),
-        (TINY.replace("steps: 8", "only: details, steps: 8"), (), "No weight's name begins with 'details'"),
+        ("data: {hard_times: 0}", (), "data.hard_times must be at least 1"),
+        (TINY.replace("steps: 8", "only: [details], steps: 8"), (), "No weight's name begins with 'details'"),
         ("", ("--resume",), "holds no checkpoint to resume"),
         ("", ("--resume", "--start-from", "engine"), "leave out --start-from, or --resume"),
     ],
@@ -165,7 +166,7 @@ def test_only_some_weights_are_trained_and_a_resumed_run_still_has_the_others(
     config: Path, unbroken: Path, tmp_path: Path
 ) -> None:
     detail, run = tmp_path / "detail.yaml", tmp_path / "run"
-    detail.write_text(TINY.replace("warmup_steps: 2", "warmup_steps: 2, only: detail."))
+    detail.write_text(TINY.replace("warmup_steps: 2", "warmup_steps: 2, only: [detail.]"))
     start_from = ["--start-from", str(unbroken / "engine")]
     assert main([*_command(detail, run)[3:], *start_from, "--max-minutes", "0"]) == 0
     assert main([*_command(detail, run)[3:], "--resume"]) == 0
