@@ -8,19 +8,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from editworld_core.engines.pocket import RARE, MiniLMEncoder, SpaceToDepthCodec
+from editworld_core.engines.pocket import MiniLMEncoder, SpaceToDepthCodec
 from editworld_core.errors import BadInputError
 from editworld_core.masks import content_words
 from editworld_core.simulation.scatter import CELL
 from editworld_core.simulation.world import get_dynamic
 from training.config import TrainConfig
 from training.data.order import NAMES_A_SIDE
+from training.novelty import novelty
 from training.objective import WINDOW, Batch
 from training.pool import PairPool, luck_of
 from training.unaffected import instruction_of_another, unknown_instruction
-
-REACH = {"night_falls": 1, "rain_pours": 6, "snow_falls": 1, "world_ends": 1, "century_passes": 1}
-"""The dynamics that scatter small things: into how many cells of the luck below its own such a thing reaches."""
 
 
 class Batches:
@@ -63,7 +61,6 @@ class Batches:
         context, pooled, content = (torch.stack(parts) for parts in zip(*map(self.embed, texts), strict=True))
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         noise = torch.randn(source.shape, generator=generator)
-        luck = self._luck(rows, flips)
         return Batch(
             source=source,
             target=target,
@@ -73,8 +70,8 @@ class Batches:
             content=content * keep_text[:, None],
             keep_image=keep_image[:, None, None, None],
             timesteps=self._timesteps(rng, count),
-            weight=self._weight(rows, luck),
-            noise=self.codec.encode(with_luck(noise, luck)),
+            weight=1 + self.config.loss.novel * novelty(source, target),
+            noise=self.codec.encode(with_luck(noise, self._luck(rows, flips))),
             window=torch.tensor([window_around(each, rng) for each in mask[:, 0].numpy()]),
         )
 
@@ -83,17 +80,6 @@ class Batches:
         fields = [luck_of(self.config.data, row) for row in rows]
         return torch.from_numpy(
             np.stack([f[:, ::-1] if flip else f for f, flip in zip(fields, flips, strict=True)])
-        )
-
-    def _weight(self, rows: np.ndarray, luck: Tensor) -> Tensor:
-        """More in and around a cell where luck may have put something, which is too small to count for much else."""
-        around = torch.zeros_like(luck)
-        for each, row in enumerate(rows):
-            if reach := REACH.get(self.pool.names[row]):
-                rare = F.pad((luck[each] > RARE).float()[None], (1, 1, reach, 1))
-                around[each] = F.max_pool2d(rare, (reach + 2, 3), stride=1)
-        return 1 + F.interpolate(
-            self.config.loss.scattered * around[:, None], scale_factor=CELL, mode="nearest"
         )
 
     def _instruction_without_effect(self, row: int, rng: np.random.Generator) -> str:

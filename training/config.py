@@ -45,15 +45,15 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class LossConfig:
-    """See ``training.objective``; ``scattered`` is how much more those pixels count in which luck may have put
-    something (``training.batches.REACH``)."""
+    """See ``training.objective``; ``novel`` is how much more a pixel counts that no recolouring of the source explains
+    (``training.novelty``)."""
 
     squared: float = 1.0
     absolute: float = 1.0
     outside: float = 2.0
     edges: float = 0.0
     perceptual: float = 0.0
-    scattered: float = 0.0
+    novel: float = 0.0
     grounding: float = 0.05
     pure_noise: float = 0.4
 

@@ -243,60 +243,44 @@ def sunset(photo: Picture, rng: np.random.Generator, scatter: Scatter) -> Develo
 
 
 def autumn(photo: Picture, rng: np.random.Generator, scatter: Scatter) -> Develop:
-    """Green turns to red and gold, the light is mellow, a bough hangs into the frame and leaves cover the ground."""
+    """Green turns to red and gold, the light is mellow, leaves fall and lie on the ground."""
     red, green, blue = (photo[..., channel] for channel in range(3))
     grey = luminance(photo)[..., None]
     leafy = blur(smoothstep(-0.015, 0.035, green - red) * smoothstep(0.02, 0.09, green - blue), 0.8)
     ember = (0.1 + 1.35 * grey) * np.concatenate([1.1 + 0 * grey, 0.34 + 0.5 * grey, 0.1 + 0 * grey], 2)
     mellow = photo * np.array([1.08, 0.88, 0.6], np.float32) + np.array([0.05, 0.02, 0.0], np.float32)
     turned = blend(mellow, ember, 0.92 * leafy)
-    leaves = _leaves(rng, len(photo))
+    leaves = _leaves(scatter, len(photo))
 
     def develop(t: float) -> Picture:
-        return blend(blend(photo, turned, t), leaves[..., :3], leaves[..., 3] * min(1.0, 1.4 * t))
+        shown = np.float32(min(1.0, 1.4 * t)) * leaves
+        return blend(photo, turned, t) * (1 - shown[..., 3:]) + shown[..., :3]
 
     return develop
 
 
-def _leaves(rng: np.random.Generator, size: int) -> Picture:
-    """A bough in the upper left corner and a carpet of leaves along the bottom, [size, size, 4]; where the leaves
-    lie is always the same, only a few falling ones are not."""
-    fixed = np.random.default_rng(7)
-    layer = np.zeros((size, size, 4), np.float32)
-    for _ in range(22):
-        along, spread = fixed.random(), fixed.normal(0, 0.055)
-        x, y = 0.5 * along * size, (0.03 + 0.12 * (1 - along) + spread) * size
-        _leaf(fixed, layer, x, y, fixed.uniform(0.03, 0.05) * size, fixed.uniform(0, 360))
-    for _ in range(60):
-        x, y = fixed.uniform(0, 1) * size, (1.02 - abs(fixed.normal(0, 0.09))) * size
-        _leaf(fixed, layer, x, y, (0.022 + 0.03 * y / size) * size, fixed.uniform(0, 360), 0.6)
-    for _ in range(3):
-        x, y = rng.uniform(0, size, 2)
-        _leaf(rng, layer, x, y, rng.uniform(0.025, 0.04) * size, rng.uniform(0, 360))
-    return layer
+def _leaves(scatter: Scatter, size: int) -> Picture:
+    """Falling leaves, the more and larger the lower, [size, size, 4] with the colours multiplied by the last."""
+    layer = np.zeros((size, size, 4), np.uint8)
+    for x, y, share in scatter(90, PICTURE):
+        if share > 0.75 * (1 - y):
+            _leaf(layer, x * size, y * size, (0.028 + 0.014 * y + 0.01 * share) * size, share)
+    return layer.astype(np.float32) / np.float32(255)
 
 
-def _leaf(
-    rng: np.random.Generator,
-    layer: Picture,
-    x: float,
-    y: float,
-    length: float,
-    degrees: float,
-    flat: float = 1.0,
-) -> None:
-    """One pointed leaf with a vein, drawn into the RGBA ``layer``; ``flat`` squashes it as it lies on the ground."""
+def _leaf(layer: NDArray[np.uint8], x: float, y: float, length: float, share: float) -> None:
+    """One pointed leaf with a vein, drawn into the RGBA ``layer``; ``share`` in 0..1 turns and colours it."""
     around = np.linspace(0, 2 * np.pi, 16, endpoint=False)
-    shape = np.stack([np.cos(around), 0.42 * np.sin(around)], 1)
+    shape = np.stack([np.cos(around), 0.5 * np.sin(around)], 1)
     shape[:, 1] *= 1 - 0.5 * np.abs(shape[:, 0]) ** 3
-    turn = np.deg2rad(degrees)
+    turn = np.pi * (0.1 + 0.8 * share)
     rotation = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
-    points = shape @ rotation.T * (length / 2) * np.array([1, flat]) + np.array([x, y])
-    palette = ((0.86, 0.32, 0.1), (0.95, 0.6, 0.13), (0.78, 0.2, 0.12), (0.93, 0.74, 0.22), (0.72, 0.4, 0.14))
-    colour = np.array(palette[int(rng.integers(len(palette)))]) * rng.uniform(0.85, 1.05)
+    points = shape @ rotation.T * (length / 2) + np.array([x, y])
+    gold, red = np.array([242, 173, 36]), np.array([199, 51, 26])
+    colour = gold + share * (red - gold)
     outline = np.rint(points * 16).astype(np.int32)
-    cv2.fillPoly(layer, [outline], (*np.clip(colour, 0, 1), 1.0), cv2.LINE_8, 4)
-    cv2.line(layer, tuple(outline[0]), tuple(outline[8]), (*(0.72 * colour), 1.0), 1, cv2.LINE_8, 4)
+    cv2.fillPoly(layer, [outline], (*colour, 255), cv2.LINE_AA, 4)
+    cv2.line(layer, tuple(outline[0]), tuple(outline[8]), (*(0.72 * colour), 255), 1, cv2.LINE_AA, 4)
 
 
 def underwater(photo: Picture, rng: np.random.Generator, scatter: Scatter) -> Develop:
