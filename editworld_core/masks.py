@@ -162,10 +162,12 @@ def difference(before: Image.Image, after: Image.Image, *, keep_cast: bool = Fal
     return cv2.GaussianBlur(np.abs(second - first).max(-1), (0, 0), blur)
 
 
-def changed_everywhere(before: Image.Image, after: Image.Image) -> bool:
-    """Whether the edit is about the whole picture: most of it changed, and by more than an engine drifts."""
+def changed_everywhere(before: Image.Image, after: Image.Image, heat: Map | None = None) -> bool:
+    """Whether the edit is about the whole picture: most of it changed, and by more than an engine drifts, or by less if
+    the ``heat`` [H, W] of the words is flat."""
     change = difference(at_most(before), at_most(after), keep_cast=True)
-    return bool((change > VISIBLE).mean() > EVERYWHERE and np.median(change) > STRONG)
+    least = VISIBLE if heat is not None and is_flat(heat) else STRONG
+    return bool((change > VISIBLE).mean() > EVERYWHERE and np.median(change) > least)
 
 
 def difference_mask(before: Image.Image, after: Image.Image) -> Mask:

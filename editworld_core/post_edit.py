@@ -245,7 +245,7 @@ def edit_masks(
     soft = as_blurred(before, after)
     if prompt is None or not prompt.any():
         prompt, heat = enlarge_mask(difference_mask(soft, after), size), None
-    if prompt.mean() > NEARLY_EVERYTHING or changed_everywhere(before, after):
+    if prompt.mean() > NEARLY_EVERYTHING or changed_everywhere(before, after, heat):
         everything = np.ones(size, bool)
         return EditMasks(prompt, Segment(everything, 1.0), Segment(everything, 1.0), everything)
     acted = _fit(prompt.astype(np.float32) if heat is None else heat, before.size)

@@ -250,6 +250,15 @@ def test_an_edit_of_everything_keeps_the_engines_picture(named: bool) -> None:
     assert result.alignment is None
 
 
+@pytest.mark.parametrize("flat", [True, False])
+def test_a_faint_edit_of_everything_is_one_if_the_words_looked_everywhere(flat: bool) -> None:
+    _, original, _, prompt, heat = edit_of("melt_snowman")
+    mellow = np.asarray(original) + np.float32([23, 0, -23])
+    edited = Image.fromarray(np.clip(mellow, 0, 255).astype(np.uint8))
+    everywhere = 1 - 0.1 * heat  # one word of several has left a prompt nevertheless
+    assert kept(original, edited, prompt, everywhere if flat else heat).mask.all() == flat
+
+
 def test_a_moved_edit_of_everything_is_kept_as_it_came() -> None:
     _, original, _, prompt, heat = edit_of("melt_snowman")
     night = (np.asarray(original) * np.float32([0.25, 0.3, 0.5])).astype(np.uint8)

@@ -53,6 +53,7 @@ class LossConfig:
     outside: float = 2.0
     edges: float = 0.0
     perceptual: float = 0.0
+    structural: float = 0.0
     novel: float = 0.0
     grounding: float = 0.05
     pure_noise: float = 0.4

@@ -11,6 +11,8 @@ from training.config import LossConfig
 
 WINDOW = 96
 """Side in pixels of the part of a pair whose perceptual error is taken; the whole would more than double a step's."""
+STRUCTURE = 7
+"""Side in pixels of the squares in which the structural error compares two pictures; they overlap by half."""
 SMALLEST_CHANGE = 0.1
 """Mean absolute change (of 2, the range of pixels) below which a pair's error is no longer scaled up."""
 
@@ -78,6 +80,22 @@ def perceptual_error(predicted: Tensor, batch: Batch) -> Tensor:
         return torch.stack(parts).contiguous(memory_format=torch.channels_last)
 
     return perceptual_distance(seen(predicted), seen(batch.target)).mean()
+
+
+def structural_error(predicted: Tensor, batch: Batch) -> Tensor:
+    """One minus the contrast and structure of SSIM (Wang et al. 2004) to the target, in each pair's mask.
+
+    A trace in what should be flat is a small error and plain to see: here it is large.
+    """
+
+    def around(values: Tensor) -> Tensor:
+        return F.avg_pool2d(values, STRUCTURE, (STRUCTURE + 1) // 2)
+
+    constant = (0.03 * 2) ** 2  # of SSIM, for pictures in -1..1
+    means = around(predicted), around(batch.target)
+    covariance = around(predicted * batch.target) - means[0] * means[1]
+    variances = around(predicted**2) - means[0] ** 2 + around(batch.target**2) - means[1] ** 2
+    return _mean(1 - (2 * covariance + constant) / (variances + constant), around(batch.mask)).mean()
 
 
 def _steps(values: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from editworld_core.errors import BadInputError, EditWorldError
 from training.config import TrainConfig
-from training.objective import Batch, grounding, perceptual_error, relative_error
+from training.objective import Batch, grounding, perceptual_error, relative_error, structural_error
 from training.task import Recipe, this_process
 
 if TYPE_CHECKING:
@@ -105,6 +105,8 @@ class PocketTask:
         loss = error + weights.grounding * grounded
         if weights.perceptual:
             loss = loss + weights.perceptual * perceptual_error(picture, batch)
+        if weights.structural:
+            loss = loss + weights.structural * structural_error(picture, batch)
         return {
             "loss": loss,
             "error": error,

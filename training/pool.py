@@ -1,7 +1,7 @@
 """Simulated pairs rendered once and kept on disk, so that training never waits for the simulator."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -15,6 +15,10 @@ from editworld_core.simulation.scatter import CELL
 from editworld_core.simulation.world import SimulatedPair, dynamic_names, simulate
 from training.config import DataConfig
 
+TOLERANCE = 8
+"""Levels by which a pixel rendered again may differ, as with another version of OpenCV, ..."""
+STRAYS = 0.001
+"""... and the share of pixels that may differ by more."""
 OF_THE_DRAW = ("unaffected", "hard", "hard_times")
 """Settings of the data that leave the rendered pairs as they are."""
 
@@ -44,7 +48,7 @@ def open_pool(
     """Open the pool in ``folder``, first rendering what is missing of it; a broken-off rendering goes on.
 
     Raises:
-        BadInputError: the folder holds a pool made with other settings.
+        BadInputError: the folder holds a pool made with other settings or by another simulator.
     """
     folder.mkdir(parents=True, exist_ok=True)
     names = config.dynamics or dynamic_names()
@@ -55,6 +59,7 @@ def open_pool(
     items = folder / "items.jsonl"
     done = _count_items(items)
     render = partial(_render, names, config, tuple(photos))
+    _check_worlds(folder, pool[1], map(render, range(min(done, len(names)))))
     with items.open("a", encoding="utf-8") as log, ProcessPoolExecutor(workers) as executor:
         for index, pair in _rendered(executor, render, range(done, config.pairs)):
             pool[0][index], pool[1][index] = pair.before, pair.after
@@ -75,6 +80,17 @@ def _check_recipe(path: Path, recipe: dict[str, object]) -> None:
         raise BadInputError(
             f"{path.parent} holds pairs made with other settings: name another --pool folder."
         )
+
+
+def _check_worlds(folder: Path, after: NDArray[np.uint8], again: Iterable[SimulatedPair]) -> None:
+    """Compare the first pairs of ``after`` [N, S, S, 3], one of each dynamic, with those that are rendered now."""
+    for stored, pair in zip(after, again, strict=False):
+        differs = np.abs(stored.astype(np.int16) - pair.after) > TOLERANCE
+        if differs.mean() > STRAYS:
+            raise BadInputError(
+                f"{folder} holds pairs of an earlier version of the simulator, which draws {pair.dynamic!r} "
+                "differently now: name another --pool folder."
+            )
 
 
 def _arrays(folder: Path, config: DataConfig) -> tuple[NDArray[np.uint8], ...]:

@@ -199,12 +199,12 @@ def _streaks(scatter: Scatter, size: int) -> Field:
 def flood(photo: Picture, rng: np.random.Generator, scatter: Scatter) -> Develop:
     """Murky water rises over the lower part of the picture and mirrors what is above it; nothing else changes."""
     size = len(photo)
-    level, phase = rng.uniform(0.56, 0.62) * size, rng.uniform(0, 2 * np.pi)
+    level = 0.6 * size
     rows, columns = np.mgrid[0:size, 0:size].astype(np.float32)
     scale = np.float32(256 / size)
 
     def develop(t: float) -> Picture:
-        surface = size - t * (size - level) + 1.2 / scale * np.sin(columns * 0.07 * scale + phase)
+        surface = size - t * (size - level) + 1.2 / scale * np.sin(columns * 0.07 * scale)
         depth = np.maximum(rows - surface, 0)
         near = depth / max(size - level, 1)
         ripple = (1 + 5 * near) * np.sin(

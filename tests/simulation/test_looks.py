@@ -106,6 +106,11 @@ def test_flood_leaves_what_is_above_the_water_and_mirrors_it(scene: np.ndarray) 
     assert house[0] - house[2] > beside[0] - beside[2] + 0.1
 
 
+def test_water_always_rises_as_high(scene: np.ndarray) -> None:
+    floods = [looks.flood(scene, rng, anywhere(rng))(1.0) for rng in map(np.random.default_rng, (0, 1))]
+    assert np.array_equal(*floods)
+
+
 def test_water_rises_with_time(scene: np.ndarray) -> None:
     rng = np.random.default_rng(0)
     develop = looks.flood(scene, rng, anywhere(rng))
@@ -140,6 +145,15 @@ def test_pixel_art_is_made_of_flat_squares_of_few_colours(scene: np.ndarray) -> 
     squares = after.reshape(32, 8, 32, 8, 3)
     assert np.ptp(squares, axis=(1, 3)).max() < 1e-6
     assert len(np.unique(after.round(4))) <= 6
+
+
+@pytest.mark.parametrize("size", [256, 512])
+def test_a_sketchs_hatching_fits_the_cells_of_eight_pixels(size: int) -> None:
+    after = _after(styles.sketch, np.full((size, size, 3), 0.1, np.float32)).mean(-1)
+    hatched = after[: size - size // 32]
+    assert hatched.std() > 0.04
+    below = after[size // 32 :]
+    assert np.abs(hatched - below).mean() < 0.02  # the paper's grain
 
 
 def test_sketch_is_grey_lines_on_light_paper(scene: np.ndarray) -> None:
