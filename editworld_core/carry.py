@@ -27,6 +27,8 @@ SHARP = 0.8
 """Share of the texture that counts as all of it: engines blur a little."""
 FLAT = 2e-5
 """Variance of texture below which there is none to compare."""
+REDRAWN, KEPT = 0.15, 0.4
+"""Of the finest texture after, the share that comes from before: so little means drawn anew, so much means kept."""
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 STRIP_ROWS = 64
 
@@ -76,7 +78,8 @@ def _planes(before: Picture, after: Picture) -> Picture:
     gain, shift, fitted = _local_maps(before, after, radius)
     mapped, smooth = (_apply_gain(gain, picture) for picture in (before, _blur(before, TEXTURE[1])))
     share, likeness = _texture_share(_apply_gain(gain, _blur(before, TEXTURE[0])) - smooth, after, radius)
-    new = _novelty(after, fitted, radius)[..., None]
+    kept = _finest_kept(_apply_gain(gain, before - _blur(before, TEXTURE[0])), after, radius)
+    new = 1 - kept * (1 - _novelty(after, fitted, radius)[..., None])
     finer = share**3 * (1 - new + new * likeness)
     shift = (1 - new) * (smooth + share * (mapped - smooth) + shift) + new * after - finer * mapped
     planes = np.concatenate((finer[..., None] * gain, shift[..., None]), -1).reshape(height, width, 12)
@@ -102,6 +105,19 @@ def _texture_share(mapped: Picture, after: Picture, radius: int) -> tuple[Pictur
     share = np.asarray(np.clip((both + FLAT) / (own + FLAT) / SHARP, 0, 1), np.float32)
     likeness = np.asarray(np.maximum(both, 0) ** 2 / ((own + FLAT) * (other + FLAT)), np.float32)
     return _mean(share, radius)[..., None], likeness[..., None]
+
+
+def _finest_kept(mapped: Picture, after: Picture, radius: int) -> Picture:
+    """Whether the finest texture ``mapped`` [h, w, 3] is still there in ``after``, blurred or beside others: [h, w, 1]
+    in 0..1. It is not in pixel art, to which a map from window to window may be as close as to a change of light."""
+    finest = after - _blur(after, TEXTURE[0])
+    both, own, other = (
+        _mean((one * two).sum(-1), radius) + FLAT
+        for one, two in ((mapped, finest), (mapped, mapped), (finest, finest))
+    )
+    likeness = np.maximum(both, 0) ** 2 / own * np.maximum(1 / own, 1 / other)
+    share = np.clip((likeness - REDRAWN) / (KEPT - REDRAWN), 0, 1)
+    return _mean(np.asarray(share, np.float32), radius)[..., None]
 
 
 def _novelty(after: Picture, fitted: Picture, radius: int) -> Picture:

@@ -151,8 +151,7 @@ def post_edit(
             redrawn = inpainter.inpaint(original, used, mask, instruction, progress)
     with _timed(seconds, "composite"):
         final = composite(original, redrawn, mask, feather)
-        # With attention the mask was sought wider, and the soft edge is what keeps an engine's halo out.
-        if heat is None and given is None and grow >= 0 and not mask.all():
+        if given is None and grow >= 0 and not mask.all():
             firm = found.edit & _replaced(original, redrawn)
             final = composite(final, redrawn, firm, feather // 4)
     return PostEdit(

@@ -155,3 +155,14 @@ def test_a_drawing_after_the_picture_has_the_uploads_lines(photo: Image.Image) -
     carried = carry_change(photo, shrunk(photo), after)
     assert decibels(carried, truth) > decibels(enlarged(after, photo.size), truth) + 2
     assert sharpness(carried) > 3 * sharpness(enlarged(after, photo.size))
+
+
+def test_squares_of_pixel_art_hold_nothing_of_the_uploads_texture(photo: Image.Image) -> None:
+    small = shrunk(photo)
+    cells = to_float(small.resize((16, 16), Image.Resampling.BOX))
+    squares = to_image(np.rint(4 * cells.repeat(8, 0).repeat(8, 1)) / 4)
+    carried = to_float(carry_change(photo, small, squares)).reshape(16, 32, 16, 32, 3)
+    upload = to_float(photo).reshape(16, 32, 16, 32, 3)
+    inside = (slice(None), slice(10, 22), slice(None), slice(10, 22))
+    left, there = (pictures[inside].std((1, 3)).mean() for pictures in (carried, upload))
+    assert left < 0.03 * there

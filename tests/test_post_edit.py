@@ -147,10 +147,16 @@ def test_without_alignment_a_moved_picture_gives_worse_masks() -> None:
     assert mask_iou(aligned.mask, pair.mask) > mask_iou(as_it_came.mask, pair.mask) + 0.1
 
 
-def test_what_vanished_leaves_no_outline() -> None:
+@pytest.mark.parametrize("attended", [True, False])
+def test_what_vanished_leaves_no_outline(attended: bool) -> None:
     pair = held_out_pair("pop_balloon", 2)
     original, target = Image.fromarray(pair.before), Image.fromarray(pair.after)
-    result = post_edit_any(original, target, "the balloon pops")
+    if attended:
+        map = attention(pair, 2)
+        prompt = mask_from_maps([map], "otsu", 0.8125, pair.mask.shape)
+        result = kept(original, target, prompt, enlarge(normalise(map), pair.mask.shape))
+    else:
+        result = post_edit_any(original, target, "the balloon pops")
     error = np.abs(np.asarray(result.final, float) - pair.after).max(-1)
     soft = np.abs(np.asarray(composite(original, target, result.mask, 6), float) - pair.after).max(-1)
     assert (error > 40).sum() < 0.25 * (soft > 40).sum()

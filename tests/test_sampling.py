@@ -128,4 +128,6 @@ def test_the_codec_loses_nothing_and_recolours_pixels() -> None:
     affine = torch.zeros(2, 12, 3, 5)
     affine[:, [0, 4, 8]] = -0.5
     affine[:, 9:] = 0.25
-    torch.testing.assert_close(codec.decode(recolour(latents, affine)), 0.5 * pixels + 0.25)
+    kept, offset = recolour(latents, affine)
+    torch.testing.assert_close(codec.decode(kept), 0.5 * pixels)
+    torch.testing.assert_close(codec.decode(offset), torch.full_like(pixels, 0.25))

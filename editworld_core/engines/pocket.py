@@ -57,12 +57,13 @@ class SpaceToDepthCodec(ModelMixin, ConfigMixin):
 
 
 class PocketUNet(UNet2DConditionModel):
-    """A UNet whose output is *the source, recoloured, plus a residual, plus detail*.
+    """A UNet whose output is *what is kept of the source, recoloured, plus what is drawn*.
 
     Its last layer gives, for every cell, an affine transform of colours (as in HDRNet, Gharbi et al. 2017), which is
     interpolated between cells and applied to the source's pixels, and a residual for what is new. With that layer at
     zero the output is the source, so the network never has to learn to copy, and night or snow keep every texture.
-    If the last layer has ``DETAIL_CHANNELS`` more outputs, they go to ``DetailLayers``.
+    If the last layer has ``DETAIL_CHANNELS`` more outputs, they go to ``DetailLayers``, which draw more and say, pixel
+    by pixel, where nothing of the source is kept.
 
     The input is [B, 2 C, h, w], noisy latents and source latents; the output [B, C, h, w] predicts the clean target.
     The network may be in half precision: source and output keep the format of the input, so that no level is lost.
@@ -84,10 +85,14 @@ class PocketUNet(UNet2DConditionModel):
         source = sample[:, sample.shape[1] // 2 :]
         raw = super().forward(sample.to(self.dtype), *args, return_dict=False, **kwargs)[0]
         residual, affine, *told = raw.split(self.parts, dim=1)
-        predicted = recolour(source, affine.to(sample.dtype)) + residual.to(sample.dtype)
+        kept, offset = recolour(source, affine.to(sample.dtype))
+        drawn = offset + residual.to(sample.dtype)
         if self.detail is not None:
             noisy = sample[:, : sample.shape[1] // 2]
-            predicted = predicted + self.detail(*told, source, predicted, noisy).to(sample.dtype)
+            added, erased = self.detail(*told, source, kept + drawn, noisy)
+            kept = kept * (1 - erased.to(sample.dtype).repeat(1, 3, 1, 1))
+            drawn = drawn + added.to(sample.dtype)
+        predicted = kept + drawn
         return UNet2DConditionOutput(sample=predicted) if return_dict else (predicted,)
 
     def start_from_source(self) -> "PocketUNet":
@@ -103,7 +108,8 @@ class DetailLayers(torch.nn.Module):
 
     They see what the UNet tells them, the source, the UNet's own prediction, to which they add, where in the frame they
     are, and in which quarters the noise has a mean so high that training put something there
-    (``training.batches.with_luck``); they begin at zero. What they make of it goes to ``PixelLayers``.
+    (``training.batches.with_luck``); they begin at zero. What they make of it goes to ``PixelLayers``, which also say
+    what is erased.
     """
 
     width = 64
@@ -118,8 +124,10 @@ class DetailLayers(torch.nn.Module):
         self.last = _start_at_zero(torch.nn.Conv2d(self.width, quarter, 3, padding=1))
         self.pixels = PixelLayers(self.width, quarter)
 
-    def forward(self, told: Tensor, source: Tensor, predicted: Tensor, noisy: Tensor) -> Tensor:
-        """[B, 128, h, w] and three times [B, C, h, w] to [B, C, h, w]."""
+    def forward(
+        self, told: Tensor, source: Tensor, predicted: Tensor, noisy: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """[B, 128, h, w] and three times [B, C, h, w] to what is drawn [B, C, h, w] and erased [B, C / 3, h, w]."""
         noise = to_quarters(noisy)
         parts = [
             F.pixel_shuffle(told, 2),
@@ -133,13 +141,15 @@ class DetailLayers(torch.nn.Module):
             hidden = block(hidden)
         hidden = F.silu(hidden)
         added = from_quarters(self.last(hidden))
-        return added + self.pixels(hidden, source, predicted + added)
+        more, erased = self.pixels(hidden, source, predicted + added)
+        return added + more, erased
 
 
 class PixelLayers(torch.nn.Module):
     """A few narrow convolutions on pixels: lines, flat steps of colour and points of light, finer than a quarter.
 
-    They see what the detail layers tell them, the source, and the prediction, to which they add; they begin at zero.
+    They see what the detail layers tell them, the source, and the prediction, to which they add, and say how much of
+    the source is erased; they begin at zero.
     """
 
     told = 8
@@ -161,16 +171,21 @@ class PixelLayers(torch.nn.Module):
             for _ in range(self.blocks)
         )
         self.last = _start_at_zero(torch.nn.Conv2d(self.width, 3, 3, padding=1))
+        self.erase = _start_at_zero(torch.nn.Conv2d(self.width, 1, 3, padding=1))
 
-    def forward(self, hidden: Tensor, source: Tensor, predicted: Tensor) -> Tensor:
-        """[B, D, 2 h, 2 w] and twice [B, C, h, w] to [B, C, h, w]."""
+    def forward(self, hidden: Tensor, source: Tensor, predicted: Tensor) -> tuple[Tensor, Tensor]:
+        """[B, D, 2 h, 2 w] and twice [B, C, h, w] to what is drawn, [B, C, h, w], and how much of the source is erased,
+        [B, C / 3, h, w]: 1 all, below 0 the contrary."""
         factor = 2 * self.quarter_side
         parts = [F.pixel_shuffle(self.expand(hidden), self.quarter_side)]
         parts += [F.pixel_shuffle(latents.to(hidden.dtype), factor) for latents in (source, predicted)]
         pixels = self.first(torch.cat(parts, 1).contiguous(memory_format=torch.channels_last))
         for block in self.inner:
             pixels = pixels + block(pixels)
-        return F.pixel_unshuffle(self.last(F.relu(pixels)), factor)
+        pixels = F.relu(pixels)
+        return F.pixel_unshuffle(self.last(pixels), factor), F.pixel_unshuffle(
+            self.erase(pixels).tanh(), factor
+        )
 
 
 class _DetailBlock(torch.nn.Module):
@@ -219,22 +234,22 @@ def from_quarters(quarters: Tensor) -> Tensor:
     return F.pixel_unshuffle(F.pixel_shuffle(quarters, factor // 2), factor)
 
 
-def recolour(source: Tensor, affine: Tensor) -> Tensor:
-    """Add to each pixel of ``source`` its cell's affine transform of it.
+def recolour(source: Tensor, affine: Tensor) -> tuple[Tensor, Tensor]:
+    """Change each pixel of ``source`` by its cell's affine transform of it.
 
     Args:
         source: [B, 3 f², h, w], latents of ``SpaceToDepthCodec``.
         affine: [B, 12, h, w], a 3x3 matrix by rows and then an offset, interpolated bilinearly between cells.
 
     Returns:
-        [B, 3 f², h, w].
+        Twice [B, 3 f², h, w]: the pixels with what the matrix makes of them added, and the offset.
     """
     factor = round((source.shape[1] / 3) ** 0.5)
     pixels = F.pixel_shuffle(source, factor)
     smooth = F.interpolate(affine, scale_factor=factor, mode="bilinear", align_corners=False)
     *rows, offset = smooth.split(3, dim=1)  # row by row is a third quicker than all nine products at once
-    shift = torch.stack([(row * pixels).sum(1) for row in rows], dim=1) + offset
-    return F.pixel_unshuffle(pixels + shift, factor)
+    shift = torch.stack([(row * pixels).sum(1) for row in rows], dim=1)
+    return F.pixel_unshuffle(pixels + shift, factor), F.pixel_unshuffle(offset, factor)
 
 
 class MiniLMEncoder:
@@ -292,6 +307,8 @@ def load_pocket_unet(folder: Path, dtype: torch.dtype = torch.float32) -> Pocket
     """
     try:
         unet = PocketUNet.from_pretrained(folder / "unet", variant="fp16", dtype=dtype)
+        if lacking := [name for name, weight in unet.named_parameters() if weight.is_meta]:
+            raise KeyError(lacking[0])
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         raise EngineUnavailableError(
             f"The engine in {folder} is damaged or of an older version ({type(error).__name__}): get it again from "

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from editworld_core.engines.build import build_unet, save_pocket
 from editworld_core.engines.pocket import (
@@ -16,6 +17,7 @@ from editworld_core.engines.pocket import (
     positions,
     to_quarters,
 )
+from editworld_core.errors import EngineUnavailableError
 
 
 def _call(unet: torch.nn.Module, latents: torch.Tensor) -> torch.Tensor:
@@ -54,12 +56,22 @@ def test_detail_adds_to_what_the_rest_predicts(latents: torch.Tensor, tmp_path: 
     save_pocket(unet, tmp_path / "engine")
     saved = load_pocket_unet(tmp_path / "engine")
     assert (_call(saved, latents) - whole).abs().max() < 0.02  # saved in half precision
-    for layers in (unet.detail.pixels, unet.detail):
-        torch.nn.init.zeros_(layers.last.weight)
-        torch.nn.init.zeros_(layers.last.bias)
+    for layer in (unet.detail.pixels.erase, unet.detail.pixels.last, unet.detail.last):
+        torch.nn.init.zeros_(layer.weight)
+        torch.nn.init.zeros_(layer.bias)
         rest = _call(unet, latents)
         assert (rest - whole).abs().max() > 0.01
         whole = rest
+
+
+def test_an_engine_that_lacks_weights_is_refused(tmp_path: Path) -> None:
+    save_pocket(build_unet((16, 32), 1, 2, 2), tmp_path / "engine")
+    (path,) = (tmp_path / "engine" / "unet").glob("*.safetensors")
+    weights = load_file(path)
+    del weights["detail.pixels.erase.weight"]
+    save_file(weights, path, metadata={"format": "pt"})
+    with pytest.raises(EngineUnavailableError, match="older version"):
+        load_pocket_unet(tmp_path / "engine")
 
 
 def test_of_the_noise_the_detail_layers_see_where_its_mean_is_rare() -> None:
@@ -76,7 +88,7 @@ def test_of_the_noise_the_detail_layers_see_where_its_mean_is_rare() -> None:
         lucky = quarters.clone()
         lucky[0, :, 3, 5] += mean / 12**0.5
         with torch.no_grad():
-            return layers(told, source, predicted, from_quarters(lucky))
+            return layers(told, source, predicted, from_quarters(lucky))[0]
 
     torch.testing.assert_close(drawn(1.9), drawn(0))
     changed = to_quarters((drawn(3) - drawn(0)).abs()).sum(1)[0]
@@ -96,14 +108,27 @@ def test_pixel_layers_draw_each_pixel_in_its_place() -> None:
     generator = torch.Generator().manual_seed(3)
     source, predicted = (torch.randn(2, 192, 8, 8, generator=generator) for _ in range(2))
     hidden = torch.randn(2, 64, 16, 16, generator=generator)
-    torch.testing.assert_close(layers(hidden, source, predicted), source.relu())
+    torch.testing.assert_close(layers(hidden, source, predicted)[0], source.relu())
     with torch.no_grad():  # the channels that are told of the first of a quarter's sixteen pixels
         layers.first.weight.zero_()
         layers.first.weight[0, 0, 1, 1] = 1
         layers.expand.weight[0, 0] = 1
-    red = SpaceToDepthCodec(8).decode(layers(hidden, source, predicted))[:, 0]
+    red = SpaceToDepthCodec(8).decode(layers(hidden, source, predicted)[0])[:, 0]
     torch.testing.assert_close(red[:, ::4, ::4], hidden[:, 0].relu())
     assert red.count_nonzero() == hidden[:, 0].relu().count_nonzero()
+
+
+def test_what_is_erased_leaves_nothing_of_the_source(latents: torch.Tensor) -> None:
+    unet = build_unet((16, 32), 1, 2, 2).eval()
+    erase = unet.detail.pixels.erase
+    torch.nn.init.constant_(erase.bias, 20)
+    assert not _call(unet, latents).any()
+    torch.nn.init.zeros_(erase.bias)
+    torch.nn.init.normal_(erase.weight)
+    given, source = (SpaceToDepthCodec(2).decode(each) for each in (_call(unet, latents), latents[:, 12:]))
+    kept = given / source
+    assert kept.std() > 0.1
+    torch.testing.assert_close(kept, kept[:, :1].expand_as(kept), rtol=1e-3, atol=1e-3)  # all three colours
 
 
 def test_positions_are_shares_of_the_frame() -> None:
