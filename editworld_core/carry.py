@@ -76,9 +76,10 @@ def _planes(before: Picture, after: Picture) -> Picture:
     height, width = before.shape[:2]
     radius = max(2, round(0.03 * min(height, width)))
     gain, shift, fitted = _local_maps(before, after, radius)
-    mapped, smooth = (_apply_gain(gain, picture) for picture in (before, _blur(before, TEXTURE[1])))
-    share, likeness = _texture_share(_apply_gain(gain, _blur(before, TEXTURE[0])) - smooth, after, radius)
-    kept = _finest_kept(_apply_gain(gain, before - _blur(before, TEXTURE[0])), after, radius)
+    blurred = (_blur(before, sigma) for sigma in TEXTURE)
+    mapped, fine, smooth = (_apply_gain(gain, picture) for picture in (before, *blurred))
+    share, likeness = _texture_share(fine - smooth, after, radius)
+    kept = _finest_kept(mapped - fine, after, radius)
     new = 1 - kept * (1 - _novelty(after, fitted, radius)[..., None])
     finer = share**3 * (1 - new + new * likeness)
     shift = (1 - new) * (smooth + share * (mapped - smooth) + shift) + new * after - finer * mapped
@@ -98,23 +99,23 @@ def _texture_share(mapped: Picture, after: Picture, radius: int) -> tuple[Pictur
     """How much of the texture ``mapped`` [h, w, 3], of the small picture before, is in ``after``, and how much of the
     texture of ``after`` comes from it: [h, w, 1] in 0..1 each; the first is 1 where there is no texture."""
     texture = _blur(after, TEXTURE[0]) - _blur(after, TEXTURE[1])
-    both, own, other = (
-        _mean((one * two).sum(-1), radius)
-        for one, two in ((mapped, texture), (mapped, mapped), (texture, texture))
-    )
+    both, own, other = _powers(mapped, texture, radius)
     share = np.asarray(np.clip((both + FLAT) / (own + FLAT) / SHARP, 0, 1), np.float32)
     likeness = np.asarray(np.maximum(both, 0) ** 2 / ((own + FLAT) * (other + FLAT)), np.float32)
     return _mean(share, radius)[..., None], likeness[..., None]
+
+
+def _powers(first: Picture, second: Picture, radius: int) -> tuple[Picture, ...]:
+    """Around each pixel the covariance of two textures [h, w, 3] and the variance of each, [h, w]."""
+    pairs = ((first, second), (first, first), (second, second))
+    return tuple(_mean((one * two).sum(-1), radius) for one, two in pairs)
 
 
 def _finest_kept(mapped: Picture, after: Picture, radius: int) -> Picture:
     """Whether the finest texture ``mapped`` [h, w, 3] is still there in ``after``, blurred or beside others: [h, w, 1]
     in 0..1. It is not in pixel art, to which a map from window to window may be as close as to a change of light."""
     finest = after - _blur(after, TEXTURE[0])
-    both, own, other = (
-        _mean((one * two).sum(-1), radius) + FLAT
-        for one, two in ((mapped, finest), (mapped, mapped), (finest, finest))
-    )
+    both, own, other = (power + FLAT for power in _powers(mapped, finest, radius))
     likeness = np.maximum(both, 0) ** 2 / own * np.maximum(1 / own, 1 / other)
     share = np.clip((likeness - REDRAWN) / (KEPT - REDRAWN), 0, 1)
     return _mean(np.asarray(share, np.float32), radius)[..., None]

@@ -183,9 +183,8 @@ class PixelLayers(torch.nn.Module):
         for block in self.inner:
             pixels = pixels + block(pixels)
         pixels = F.relu(pixels)
-        return F.pixel_unshuffle(self.last(pixels), factor), F.pixel_unshuffle(
-            self.erase(pixels).tanh(), factor
-        )
+        added, erased = self.last(pixels), self.erase(pixels).tanh()
+        return F.pixel_unshuffle(added, factor), F.pixel_unshuffle(erased, factor)
 
 
 class _DetailBlock(torch.nn.Module):
