@@ -232,7 +232,7 @@ child = os.fork()
 if not child:
     main([*command, "-o", str(folder / "killed")])
     os._exit(0)
-while len(list(folder.glob("killed/edits/*/*/outcome.json"))) < 2:
+while len(list(folder.glob("killed/edits/??/*/outcome.json"))) < 2:
     time.sleep(0.02)
 os.kill(child, signal.SIGKILL)
 os.waitpid(child, 0)

@@ -326,7 +326,7 @@ def evaluated(folder: Path, count: int) -> list[dict[str, float | None]]:
 
 def outcomes_in(folder: Path) -> int:
     """How many outcomes are whole."""
-    return len(list(folder.glob("??/*/outcome.json")))  # folders in the making have longer names, and go
+    return len(list(folder.glob("??/*/outcome.json")))  # not the folders in the making, which go
 
 
 def warm(*arguments: object) -> str:
