@@ -40,7 +40,8 @@ from editworld_core.settings import EditSettings, HandRule
 NEARLY_EVERYTHING = 0.85  # of the picture; a prompt as large as this means the whole picture
 BLURS = (0.4, 0.5, 0.6, 0.7, 0.85, 1.0, 1.25, 1.5, 2.0)  # pixels of the small pictures that are compared
 MOST_UNLIKE = 24  # levels; where the pictures differ by more it is the edit, not blur
-GHOST = 0.12  # of a channel; where the pictures differ by more, a soft edge would show them both
+GHOST = 0.1  # of a channel; where the pictures differ by more, a soft edge would show them both
+RIM = 2  # pixels of the small pictures; what differs so much this near to the mask belongs to it
 WEAK = 0.7  # of the evidence's threshold: enough inside a segment, not enough alone
 
 
@@ -250,13 +251,15 @@ def edit_masks(
     acted = _fit(prompt.astype(np.float32) if heat is None else heat, before.size)
     if heat is None:
         acted = cv2.GaussianBlur(acted, (0, 0), 0.02 * max(before.size))
-    found = evidence(difference(soft, after), acted)
+    change = difference(soft, after)
+    found = evidence(change, acted)
     level = max(otsu_level(found), LEAST)
     certain = tidy(found > level)
     proposed = [tuple(segmenter.segments(image, certain, found)) for image in (before, after)]
     segments = [choose_segment(each, certain, segment_area) for each in proposed]
     either = segments[0].mask | segments[1].mask
     mask = tidy((either & (found > WEAK * level)) | certain)
+    mask |= widened(mask, RIM) & (change > GHOST)
     of_before, of_after = (replace(one, mask=enlarge_mask(one.mask, size)) for one in segments)
     return EditMasks(prompt, of_before, of_after, enlarge_mask(mask, size), *proposed)
 

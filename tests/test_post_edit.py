@@ -162,6 +162,17 @@ def test_what_vanished_leaves_no_outline(attended: bool) -> None:
     assert (error > 40).sum() < 0.25 * (soft > 40).sum()
 
 
+def test_what_vanished_leaves_no_rim_where_attention_ends_too_soon() -> None:
+    rows, columns = np.mgrid[:256, :256]
+    away = np.hypot(rows - 128, columns - 128)
+    heat = (away < 39).astype(np.float32)
+    plain = np.full((256, 256, 3), 200, np.uint8)
+    ball = np.where(away[..., None] < 40.5, np.uint8(40), plain)
+    result = kept(Image.fromarray(ball), Image.fromarray(plain), heat > 0.5, heat)
+    assert np.asarray(result.final).min() > 100  # 40 is left of the ball without what differs beside the mask
+    assert result.mask.sum() < (away < 43).sum()
+
+
 @pytest.mark.parametrize("size", [(256, 256), (248, 256), (128, 128), (512, 520)])
 def test_a_picture_of_another_size_is_brought_to_the_uploads(size: tuple[int, int]) -> None:
     pair = held_out_pair("melt_snowman", 3)

@@ -13,6 +13,8 @@ WINDOW = 96
 """Side in pixels of the part of a pair whose perceptual error is taken; the whole would more than double a step's."""
 STRUCTURE = 7
 """Side in pixels of the squares in which the structural error compares two pictures; they overlap by half."""
+LEVELS = 4
+"""At how many sizes it compares them, each half of the one before."""
 SMALLEST_CHANGE = 0.1
 """Mean absolute change (of 2, the range of pixels) below which a pair's error is no longer scaled up."""
 
@@ -85,17 +87,25 @@ def perceptual_error(predicted: Tensor, batch: Batch) -> Tensor:
 def structural_error(predicted: Tensor, batch: Batch) -> Tensor:
     """One minus the contrast and structure of SSIM (Wang et al. 2004) to the target, in each pair's mask.
 
-    A trace in what should be flat is a small error and plain to see: here it is large.
+    A trace in what should be flat is a small error and plain to see: here it is large. A pale and soft one is so in the
+    smaller pictures only, hence ``LEVELS``, as in multi-scale SSIM (Wang et al. 2003), but their mean.
     """
+    errors, pictures = [], [predicted, batch.target, batch.mask]
+    for _ in range(LEVELS):
+        errors.append(_structural_error(*pictures))
+        pictures = [F.avg_pool2d(each, 2) for each in pictures]
+    return torch.stack(errors).mean()
 
+
+def _structural_error(predicted: Tensor, target: Tensor, mask: Tensor) -> Tensor:
     def around(values: Tensor) -> Tensor:
         return F.avg_pool2d(values, STRUCTURE, (STRUCTURE + 1) // 2)
 
     constant = (0.03 * 2) ** 2  # of SSIM, for pictures in -1..1
-    means = around(predicted), around(batch.target)
-    covariance = around(predicted * batch.target) - means[0] * means[1]
-    variances = around(predicted**2) - means[0] ** 2 + around(batch.target**2) - means[1] ** 2
-    return _mean(1 - (2 * covariance + constant) / (variances + constant), around(batch.mask)).mean()
+    means = around(predicted), around(target)
+    covariance = around(predicted * target) - means[0] * means[1]
+    variances = around(predicted**2) - means[0] ** 2 + around(target**2) - means[1] ** 2
+    return _mean(1 - (2 * covariance + constant) / (variances + constant), around(mask)).mean()
 
 
 def _steps(values: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ import torch
 from PIL import Image
 from skimage import data
 from skimage.metrics import structural_similarity
+from skimage.transform import downscale_local_mean
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -77,11 +78,11 @@ def test_its_gradient_leads_to_the_target_within_the_window(photo: Tensor) -> No
     assert perceptual_error(predicted.detach() - 20 * slope, batch) < 0.98 * before.detach()
 
 
-def test_the_structural_error_is_ssim_without_brightness(photo: Tensor) -> None:
-    blurred = F.avg_pool2d(photo, 5, 1, 2) + 0.3
-    similar = structural_similarity(
-        blurred[0].double().numpy(),
-        photo[0].double().numpy(),
+def contrast_and_structure(predicted: Tensor, target: Tensor) -> np.ndarray:
+    """scikit-image's SSIM of squares of seven pixels, every fourth one, without brightness: [3, rows, columns]."""
+    return structural_similarity(
+        predicted[0].double().numpy(),
+        target[0].double().numpy(),
         win_size=7,
         data_range=2,
         K1=1e6,  # so large that brightness does not count
@@ -89,13 +90,31 @@ def test_the_structural_error_is_ssim_without_brightness(photo: Tensor) -> None:
         use_sample_covariance=False,
         full=True,
     )[1][:, 3:-3:4, 3:-3:4]
+
+
+def smaller(pictures: Tensor, times: int) -> Tensor:
+    return torch.from_numpy(downscale_local_mean(pictures.numpy(), (1, 1, times, times)))
+
+
+def test_the_structural_error_is_ssim_without_brightness_at_four_sizes(photo: Tensor) -> None:
+    blurred = F.avg_pool2d(photo, 5, 1, 2) + 0.3
+    sizes = (contrast_and_structure(smaller(blurred, times), smaller(photo, times)) for times in (1, 2, 4, 8))
     everywhere = batch_of(photo, torch.ones(1, 1, 256, 256))
-    assert float(structural_error(blurred, everywhere)) == pytest.approx(1 - similar.mean(), rel=1e-3)
-    upper = torch.zeros(1, 1, 256, 256)
+    expected = 1 - np.mean([size.mean() for size in sizes])
+    assert float(structural_error(blurred, everywhere)) == pytest.approx(expected, rel=1e-3)
+
+
+def test_the_structural_error_is_that_of_the_mask(photo: Tensor) -> None:
+    """Squares begin at every fourth row; of the last one that reaches into the upper half four of seven rows do."""
+    blurred, upper = F.avg_pool2d(photo, 5, 1, 2), torch.zeros(1, 1, 256, 256)
     upper[:, :, :128] = 1
-    covered = np.r_[np.ones(31), 4 / 7]  # squares begin at every fourth row, the last of these at 124
-    expected = 1 - np.average(similar[:, :32].mean((0, 2)), weights=covered)
-    assert float(structural_error(blurred, batch_of(photo, upper))) == pytest.approx(expected, rel=1e-3)
+    found = []
+    for times in (1, 2, 4, 8):
+        similar = contrast_and_structure(smaller(blurred, times), smaller(photo, times))
+        rows = 32 // times
+        covered = np.r_[np.ones(rows - 1), 4 / 7]
+        found.append(1 - np.average(similar[:, :rows].mean((0, 2)), weights=covered))
+    assert float(structural_error(blurred, batch_of(photo, upper))) == pytest.approx(np.mean(found), rel=1e-3)
 
 
 def test_a_trace_counts_more_where_it_should_be_flat(photo: Tensor) -> None:
@@ -105,6 +124,14 @@ def test_a_trace_counts_more_where_it_should_be_flat(photo: Tensor) -> None:
     seen = float(structural_error(flat + trace, batch_of(flat, everywhere)))
     hidden = float(structural_error(photo + trace, batch_of(photo, everywhere)))
     assert seen > 1.5 * hidden > 0
+
+
+def test_a_pale_soft_trace_shows_in_smaller_pictures(photo: Tensor) -> None:
+    away = torch.linspace(-128, 128, 256)
+    trace = 0.15 * torch.exp(-((away[:, None] ** 2 + away**2) / (2 * 24**2))).expand_as(photo)
+    flat = torch.full_like(photo, 0.2)
+    seen = float(structural_error(flat + trace, batch_of(flat, torch.ones(1, 1, 256, 256))))
+    assert seen > 3 * (1 - contrast_and_structure(flat + trace, flat).mean())
 
 
 def test_a_window_lies_in_the_picture_and_holds_some_of_the_mask() -> None:
