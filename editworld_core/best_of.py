@@ -2,9 +2,8 @@
 
 What differs is the seed. The bundled engine draws in one step, and its edits hardly differ by the seed; what changes
 them is the wording. So, if such an engine is told something that the simulator knows, the candidates after the first
-are other wordings of it. Steps and guidance can be varied as well; for that engine this was measured to be worse than
-not to vary at all: on 20 held-out worlds edits of the default kind succeed in 60%, of 4 steps in 45%, at text guidance
-1.5 in 40%.
+are other wordings of it. Steps and guidance can be varied as well; with that engine more of either makes the error
+larger (``docs/ablations.md``, the number of denoising steps, guidance).
 
 The scorers:
 
